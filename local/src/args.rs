@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-/// What may be chosen on the command line. Everything has a default that works.
+/// The options of the command line. All have defaults that work.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
 #[command(
     name = "cargo run --",
@@ -15,17 +15,17 @@ use clap::Parser;
     about = "Runs the whole WeChat third-party platform on this machine",
     long_about = "Runs the whole WeChat third-party platform on this machine: the functions, the table, the secret and the bus \
                   they use, and a simulator of WeChat's side that pushes tickets and messages, shows the authorization page \
-                  and answers the API. What the platform delivers to the business is shown on a page of its own. Nothing else has to be installed, and no AWS or WeChat account is needed.",
+                  and serves the API. What the platform delivers to the business is shown on a page of its own. Nothing else has to be installed, and no AWS or WeChat account is needed.",
     after_help = "Services call the business API below /v1 of the public port, with the API key that is printed. Its own port \
-                  answers on 127.0.0.1 only, whatever --bind says: it asks for no identity. A running system is examined by `cargo ops \
-                  doctor`, and put to WeChat's release check by `cargo ops release-check`."
+                  listens on 127.0.0.1 only, whatever --bind says: it requires no authentication. `cargo ops doctor` examines a \
+                  running system, and `cargo ops release-check` runs WeChat's release check against it."
 )]
 pub struct Args {
-    /// Port of the public routes: pushes from WeChat, the merchants' pages, and the business API for holders of keys
+    /// Port of the public routes: pushes from WeChat, the merchants' pages, and the business API with an API key
     #[arg(long, value_name = "PORT", default_value_t = 3000)]
     pub port: u16,
 
-    /// Port of the business API without a key, where keys are made
+    /// Port of the business API without an API key, which creates keys
     #[arg(long, value_name = "PORT", default_value_t = 3001)]
     pub business_port: u16,
 
@@ -33,8 +33,8 @@ pub struct Args {
     #[arg(long, value_name = "PORT", default_value_t = 3002)]
     pub simulator_port: u16,
 
-    /// Port of the demo shop, which logs visitors in as a merchant's shop does. It needs the simulator and the table of this
-    /// machine
+    /// Port of the demo shop, which logs in visitors as a merchant's shop does. It needs the simulator and this machine's
+    /// table
     #[arg(long, value_name = "PORT", default_value_t = 3003)]
     pub shop_port: u16,
 
@@ -46,11 +46,11 @@ pub struct Args {
     #[arg(long, value_name = "PORT", default_value_t = 8001)]
     pub secrets_port: u16,
 
-    /// Port of the local EventBridge, and of the page that shows what arrives there
+    /// Port of the local EventBridge, and of the page of events that arrive there
     #[arg(long, value_name = "PORT", default_value_t = 8002)]
     pub events_port: u16,
 
-    /// Port of the local bucket of files, where files for calls are put
+    /// Port of the local bucket of files for calls
     #[arg(long, value_name = "PORT", default_value_t = 8003)]
     pub files_port: u16,
 
@@ -58,8 +58,8 @@ pub struct Args {
     #[arg(long, value_name = "PORT", default_value_t = 8004)]
     pub lambda_port: u16,
 
-    /// Address of this machine on which everything but the business API answers too; containers need one that they
-    /// reach, such as 172.17.0.1. Secrets are among it: no address that strangers reach
+    /// Address of this machine on which everything but the business API also listens; containers need one that they
+    /// can reach, such as 172.17.0.1. This exposes secrets: choose no address that strangers can reach
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     pub bind: IpAddr,
 
@@ -86,13 +86,13 @@ pub struct Args {
     pub secret: Option<PathBuf>,
 
     /// Talk to the real WeChat instead of the simulator; needs --secret, and in the variable `PUBLIC_BASE_URL` the https
-    /// origin of a tunnel that leads to --port
+    /// origin of a tunnel to --port
     #[arg(long, requires = "secret")]
     pub no_simulator: bool,
 
-    /// Run a sample webhook, which repeats what followers say and logs the changes of accounts that it is sent. Your own
-    /// on this machine are named by the variables `REPLY_WEBHOOK_URL` and `EVENT_WEBHOOK_URL`, such as
-    /// `http://localhost:9000/`: only here may they be this machine
+    /// Run a sample webhook, which echoes followers' messages and logs the account events that it receives. Your own
+    /// on this machine are set by the variables `REPLY_WEBHOOK_URL` and `EVENT_WEBHOOK_URL`, such as
+    /// `http://localhost:9000/`: only `cargo run` permits URLs of this machine
     #[arg(long)]
     pub sample_webhook: bool,
 
@@ -100,7 +100,7 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
     pub ticket_interval: Duration,
 
-    /// Seconds that a token of the simulator lives; make it short to watch tokens being renewed
+    /// Lifetime of the simulator's tokens in seconds; make it short to watch tokens being renewed
     #[arg(long, value_name = "SECONDS", default_value = "7200", value_parser = seconds)]
     pub token_lifetime: Duration,
 }
@@ -109,11 +109,11 @@ pub struct Args {
 fn host_name(text: &str) -> Result<String, &'static str> {
     match url::Host::parse(text) {
         Ok(url::Host::Domain(name)) if !name.contains('*') => Ok(name),
-        _ => Err("it must be a name alone, such as host.docker.internal; --bind takes addresses"),
+        _ => Err("it must be only a name, such as host.docker.internal; --bind takes addresses"),
     }
 }
 
-/// At least one second: an interval of none never ends.
+/// At least one second: an interval of zero would never pause.
 fn seconds(text: &str) -> Result<Duration, &'static str> {
     match text.parse() {
         Ok(seconds @ 1..) => Ok(Duration::from_secs(seconds)),

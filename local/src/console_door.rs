@@ -1,15 +1,17 @@
-//! The operators' console on this machine: a browser that opens it here needs no invitation.
+//! Access to the operators' console on this machine, for which a browser needs no invitation.
 //!
-//! `/_local/console` invites the operator `localhost`, who may act, and accepts the invitation for the browser that
-//! asks, by the requests that anybody else would send. A browser that is bound is led to the console at once.
+//! `/_local/console` invites the operator `localhost`, who may act, and accepts the invitation for the requesting
+//! browser, with the same requests that anybody else would send. A browser that is bound already is redirected to the
+//! console.
 //!
-//! It is served on the business port. What a tunnel passes on to the public port can have any `Host`, so nothing there
-//! can be known to come from this machine. The business port listens on loopback only, behind the guard, and grants
-//! the same and more: whoever reaches it may invite operators. Its cookie reaches the console nevertheless, since
-//! cookies go by the host and not by the port.
+//! It is on the business port. Requests that a tunnel forwards to the public port can have any `Host`, so there nothing
+//! proves that they come from this machine. The business port listens on loopback only, behind the guard, and grants
+//! the same and more: its clients may invite operators. The cookie that it sets is sent to the console nevertheless,
+//! since cookies are per host and not per port.
 //!
-//! The console takes forms of its public origin alone. With a tunnel that has another host than `localhost`, so nothing
-//! can be accepted here: the browser is led to the invitation at that origin, where its button binds it.
+//! The console accepts forms of its public origin only. With a tunnel that origin has another host than `localhost`, so
+//! the invitation cannot be accepted here: the browser is redirected to it at that origin, where its button binds the
+//! browser.
 
 use anyhow::Context as _;
 use axum::Router;
@@ -29,13 +31,13 @@ use url::Url;
 use crate::functions::Functions;
 use crate::inside::{post, try_post};
 
-/// Where the console opens on the business port.
+/// The path on the business port that opens the console.
 pub(crate) const OPENED: &str = "/_local/console";
 
-/// The operator who is invited.
+/// The invited operator.
 const OPERATOR: &str = "localhost";
 
-/// What the way in needs.
+/// The routes that opening the console uses.
 #[derive(Clone)]
 struct Door {
     /// The public routes, with the console.
@@ -56,7 +58,7 @@ struct Invitation {
     url: Url,
 }
 
-/// The way in, to be served where this machine alone reaches it.
+/// The route that opens the console, to be served where only this machine can reach it.
 pub(crate) fn router(functions: &Functions, origin: Origin) -> Router {
     let (public, business) = (functions.public.clone(), functions.business.clone());
     Router::new().route(OPENED, get(open)).with_state(Door { public, business, origin })
@@ -85,7 +87,7 @@ impl Door {
             None => request,
         });
         let mut response = self.public.clone().oneshot(request.body(Body::empty())?).await?;
-        // The console names a path of its own port.
+        // The console returns a path of its own port.
         let location = response.headers_mut().get_mut(LOCATION).context("the invitation was not accepted")?;
         *location = HeaderValue::try_from(self.origin.url().join(location.to_str()?)?.as_str())?;
         Ok(response)
@@ -97,7 +99,7 @@ impl Door {
         Ok(self.public.clone().oneshot(request).await?.status() == StatusCode::OK)
     }
 
-    /// A further invitation, or the first one of an operator who is made for it.
+    /// A further invitation, or the first one of an operator who is created for it.
     async fn invitation(&self) -> anyhow::Result<Invitation> {
         let further = format!("/operators/{OPERATOR}/invitations");
         if let Some(invitation) = try_post(&self.business, &further, &json!({})).await? {
@@ -109,8 +111,8 @@ impl Door {
     }
 }
 
-/// Whether the browser sends the console a cookie that it gets here. It does if it calls both by the same host. This
-/// port has no TLS, which the cookies of an `https` origin require.
+/// Whether the browser will send the console a cookie that it gets here: if it calls both by the same host. This port
+/// has no TLS, which the cookies of an `https` origin require.
 fn shares_cookies(origin: &Origin, headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let name = origin.url().host_str().unwrap_or_default();

@@ -1,8 +1,8 @@
 //! The folder in which `cargo run` keeps everything between two starts: the table and the generated secret.
 //!
-//! One folder, one process: two writers of one database file lose index entries without a word. A lock on a file in the
-//! folder holds that; the operating system releases it however the process ends. Only the user may look inside: what
-//! other users could read is taken from them at each start.
+//! One folder, one process: two writers of one database file lose index entries silently. A lock on a file in the
+//! folder prevents that; the operating system releases it however the process ends. Only the user may look inside: at
+//! each start, other users' permissions are removed.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
@@ -11,21 +11,21 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// Why the folder cannot be used. Each is a sentence for the person at the keyboard.
+/// Why the folder cannot be used, each as a sentence for the user.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// Another process has the folder's lock.
     #[error("another `cargo run` is using {}: stop it, or choose another folder with --data-dir", .0.display())]
     InUse(PathBuf),
-    /// Every user of the machine makes files there.
+    /// Every user of the machine can create files there.
     #[error("{} is shared by all users of this machine: choose a folder of its own with --data-dir", .0.display())]
     Shared(PathBuf),
-    /// The folder or its lock file cannot be made.
+    /// The folder or its lock file cannot be created.
     #[error("cannot use the folder {}: {source}; choose another with --data-dir", path.display())]
     Unusable {
         /// The folder.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
@@ -38,7 +38,7 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Makes the folder where it is missing, lets nobody but the user look into it, and takes its lock.
+    /// Creates the folder if it is missing, removes other users' permissions, and takes its lock.
     ///
     /// # Errors
     /// [`DataDirError`]: the folder is in use, is shared with other users, or cannot be written.
@@ -59,8 +59,8 @@ impl DataDir {
         }
     }
 
-    /// The path of a file in the folder. It, and what is kept next to it under a longer name (a draft, a journal), can be
-    /// read by the user only, also where earlier versions left it open to others.
+    /// The path of a file in the folder. Only the user can read it, and the files stored next to it under longer names
+    /// (a draft, a journal), even if an earlier version left them open to others.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
@@ -70,21 +70,22 @@ impl DataDir {
         self.path.join(name)
     }
 
-    /// The same of a file that another library writes: an empty one is made first, for the user only, if there is none.
+    /// The same for a file that another library writes: if there is none, an empty one is created first, for the user
+    /// only.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of the operating system.
     pub fn private_file(&self, name: &str) -> io::Result<PathBuf> {
         let path = self.file(name);
         privacy::open(&path)?;
         Ok(path)
     }
 
-    /// Writes a file of secrets, for the user only. A crash half-way must not leave half a secret, so it is renamed into
-    /// place.
+    /// Writes a file of secrets, for the user only. It is renamed into place, so that a crash cannot leave half a
+    /// secret.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of the operating system.
     pub fn keep(&self, name: &str, content: &SecretString) -> io::Result<()> {
         let draft = self.private_file(&format!("{name}.new"))?;
         let mut file = OpenOptions::new().write(true).truncate(true).open(&draft)?;
@@ -110,19 +111,19 @@ fn make_folder(path: &Path) -> io::Result<()> {
     builder.recursive(true).create(path)
 }
 
-/// Who may read files. Other systems than Unix keep a user's folders from other users by themselves.
+/// File permissions. Systems other than Unix protect a user's folders from other users themselves.
 mod privacy {
     use std::fs::{File, OpenOptions};
     use std::io;
     use std::path::Path;
 
-    /// Of a folder.
+    /// The mode of a folder.
     pub(super) const FOLDER: u32 = 0o700;
 
-    /// Of a file.
+    /// The mode of a file.
     pub(super) const FILE: u32 = 0o600;
 
-    /// Opens a file for writing, and makes it if it is missing, for the user only from the start.
+    /// Opens a file for writing; a missing file is created for the user only.
     pub(super) fn open(path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true);
@@ -131,7 +132,7 @@ mod privacy {
         options.open(path)
     }
 
-    /// Whether every user may make files in a folder, as in /tmp: its mode is not ours to change.
+    /// Whether every user may create files in a folder, as in /tmp: its mode is not ours to change.
     #[cfg(unix)]
     pub(super) fn is_shared(path: &Path) -> io::Result<bool> {
         use std::os::unix::fs::PermissionsExt as _;
@@ -144,8 +145,8 @@ mod privacy {
         Ok(false)
     }
 
-    /// Takes a folder or file from all other users, and warns if that cannot be done. A link is left alone: what it leads
-    /// to may be anything.
+    /// Removes other users' permissions from a folder or file, and warns if that fails. A symbolic link is left alone:
+    /// its target may be anything.
     #[cfg(unix)]
     pub(super) fn restrict(path: &Path, mode: u32) {
         use std::fs::{Permissions, metadata, set_permissions, symlink_metadata};
@@ -159,7 +160,7 @@ mod privacy {
         if changed.is_err() || !is(mode) {
             let path = path.display();
             tracing::warn!(
-                "other users of this machine may read {path}, and it has secrets in it: let it have mode {mode:o}, or choose \
+                "other users of this machine may read {path}, which contains secrets: set its mode to {mode:o}, or choose \
                  another folder with --data-dir"
             );
         }

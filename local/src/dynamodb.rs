@@ -1,8 +1,8 @@
 //! The embedded DynamoDB: in memory for tests, in a file for `cargo run`.
 //!
 //! It speaks DynamoDB's own protocol over HTTP (`api`), so the AWS SDK and our code are the same as in the cloud. Its
-//! handler blocks while the database works: it has a thread and a runtime of its own. It never throttles and never
-//! loses a reply; tests that need that put it between the SDK and this. Expired items stay until they are swept, as
+//! handler blocks while the database works, so it has a thread and a runtime of its own. It never throttles and never
+//! loses a reply; tests that need that inject it between the SDK and this. Expired items stay until they are swept, as
 //! they linger on AWS: reads filter them.
 
 mod api;
@@ -27,10 +27,11 @@ use crate::data_dir::DataDir;
 use crate::guard::Guard;
 use crate::ports::{BindError, bind};
 
-/// The longest wait for requests under way when the server stops: a client that sent half of one would hold it forever.
+/// The longest wait for requests in progress when the server stops: a client that sent half of one would block it
+/// forever.
 const STOP: Duration = Duration::from_millis(500);
 
-/// Between two sweeps of expired items. AWS takes hours to days; a minute keeps the file small.
+/// The time between two sweeps of expired items. AWS takes hours to days; a minute keeps the file small.
 const SWEEP: Duration = Duration::from_mins(1);
 
 /// The table's file in the data folder.
@@ -39,7 +40,7 @@ const FILE: &str = "dynamodb.sqlite";
 /// Why the embedded DynamoDB does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
-    /// No port for it.
+    /// Its port cannot be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The file is not a database, is damaged or of a later version, or cannot be read or written.
@@ -47,13 +48,13 @@ pub enum EmbeddedError {
     Broken {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with it.
         reason: String,
-        /// What the person at the keyboard can do.
+        /// What the user can do.
         way_out: String,
     },
-    /// No database in memory.
-    #[error("the local table cannot be made: {0}")]
+    /// The database in memory cannot be created.
+    #[error("the local table cannot be created: {0}")]
     Memory(#[from] DynoxideError),
     /// The listener or the thread cannot be used.
     #[error("the local DynamoDB cannot be started: {0}")]
@@ -69,8 +70,8 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// An empty one in memory, on any free port of this machine. Starting it takes less than a millisecond, so every
-    /// test has its own.
+    /// An empty one in memory, on any free port of this machine. It starts in less than a millisecond, so every test
+    /// has its own.
     ///
     /// # Errors
     /// [`EmbeddedError`] by cause.
@@ -79,8 +80,8 @@ impl Embedded {
         Self::start(Database::memory()?, listener, &Guard::loopback(), None)
     }
 
-    /// The one in the data folder, served on `listener` behind `guard`; expired items are swept once a minute. What was
-    /// acknowledged is on the disk.
+    /// The one in the data folder, served on `listener` behind `guard`; expired items are swept once a minute.
+    /// Acknowledged writes are on disk.
     ///
     /// # Errors
     /// [`EmbeddedError`] by cause.
@@ -93,7 +94,7 @@ impl Embedded {
         Self::start(database, listener, guard, Some(folder.clone()))
     }
 
-    /// `folder` goes to the thread: its lock must outlive the last write.
+    /// `folder` moves into the thread: its lock must outlive the last write.
     fn start(
         database: Database,
         listener: TcpListener,
@@ -111,20 +112,20 @@ impl Embedded {
         let router = guard.protect(api::router(database.clone()));
         let thread = std::thread::Builder::new().name("dynamodb".into()).spawn(move || {
             runtime.block_on(serve(listener, router, stopped, folder.is_some().then_some(database)));
-            // Connections that are still open hold the database: they go before the lock does.
+            // Connections that are still open hold the database: they are closed before the lock is released.
             drop(runtime);
             drop(folder);
         })?;
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Where it answers on this machine, as `AWS_ENDPOINT_URL_DYNAMODB` takes it.
+    /// Its URL on this machine, for `AWS_ENDPOINT_URL_DYNAMODB`.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", SocketAddr::from((Ipv4Addr::LOCALHOST, self.address.port())))
     }
 
-    /// A client of it with the SDK's own settings.
+    /// A client for it with the SDK's own settings.
     #[must_use]
     pub fn client(&self) -> Client {
         Client::from_conf(self.config().build())
@@ -145,24 +146,24 @@ impl Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        // Dropping the sender is the signal.
+        // Dropping the sender signals the stop.
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // It fails only where the thread panicked, and then it is over too.
+            // It fails only if the thread panicked, and then the thread has ended too.
             drop(thread.join());
         }
     }
 }
 
-/// The database in the data folder. A damaged page is found only when it is read, which may be in the middle of a request:
-/// so all are looked at first.
+/// The database in the data folder. A damaged page is found only when it is read, possibly in the middle of a request,
+/// so all pages are checked first.
 fn open(folder: &DataDir) -> Result<Database, Box<dyn Error>> {
     let path = folder.private_file(FILE)?;
     let found: String = Connection::open(&path)?.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if found == "ok" { Ok(Database::new(&path.to_string_lossy())?) } else { Err(found.into()) }
 }
 
-/// Serves until `stopped` resolves, and at most [`STOP`] longer; meanwhile expired items leave `swept`.
+/// Serves until `stopped` resolves, and at most [`STOP`] longer; meanwhile expired items are deleted from `swept`.
 async fn serve(
     listener: tokio::net::TcpListener,
     router: Router,

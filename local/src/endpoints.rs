@@ -1,4 +1,4 @@
-//! Where DynamoDB, Secrets Manager, EventBridge and Lambda are for a `cargo run`, and with which credentials they are called.
+//! The endpoints of DynamoDB, Secrets Manager, EventBridge and Lambda for a `cargo run`, and the credentials for them.
 
 use aws_config::SdkConfig;
 use base::limits::Limits;
@@ -6,8 +6,8 @@ use platform::bus::Bus;
 use runtime::aws::{AwsClients, PresignError, Presigner, event_bus_client, local_config};
 use runtime::config::Environment;
 
-/// The table, the secret and the functions. Another table, and another bus, are reached with the credentials and the region of the
-/// environment, as far as they are there; ours accept any.
+/// The table, the secret and the functions. Another table, and another bus, are called with the environment's
+/// credentials and region, as far as they are set; ours accept any.
 pub(crate) struct Endpoints {
     table: SdkConfig,
     secrets: SdkConfig,
@@ -32,7 +32,7 @@ impl Endpoints {
         }
     }
 
-    /// What signs for the bucket of files: with the environment's credentials, as far as they are there.
+    /// The signer for the bucket of files, with the environment's credentials, as far as they are set.
     pub(crate) fn presigner(&self) -> Result<Presigner, PresignError> {
         Presigner::new(&self.table)
     }

@@ -1,6 +1,6 @@
-//! Why nothing runs, as one sentence for the person at the keyboard.
+//! The reason why nothing runs, as one sentence for the user.
 
-/// An error with its causes. A cause that the text before it tells already is not told again.
+/// An error with its causes. A cause that is already part of the text is not repeated.
 #[must_use]
 pub fn sentence(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {

@@ -1,10 +1,10 @@
-//! S3 on localhost, as far as files need it: one bucket, whose objects are put and got through presigned URLs.
+//! S3 on localhost, as far as files need it: one bucket, whose objects are put and got with presigned URLs.
 //!
-//! A URL that was presigned with this machine's own credentials is checked as S3 checks it: method, path, the headers that
-//! were signed, and the time. One that was presigned with other credentials, such as those of a function in `sam local`, is
+//! A URL that was presigned with this machine's own credentials is checked as S3 checks it: method, path, signed
+//! headers, and time. One that was presigned with other credentials, such as those of a function in `sam local`, is
 //! accepted if it has not expired: this bucket cannot know their secret.
 //!
-//! Objects are kept in memory for a day, and no more of them than fit.
+//! Objects are kept in memory for a day, within a limit of size.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -26,10 +26,10 @@ use url::Url;
 use crate::guard::{self, Guard};
 use crate::home;
 
-/// How long an object is kept, as by the bucket's lifecycle rule.
+/// How long an object is kept, as with the bucket's lifecycle rule.
 const KEEP: Duration = Duration::from_hours(24);
 
-/// The bytes of all objects together; the oldest make room.
+/// The most bytes of all objects together; the oldest are deleted to make room.
 const ROOM: usize = 256 * 1024 * 1024;
 
 /// The largest object that can be put.
@@ -62,7 +62,7 @@ struct Object {
     put_at: Timestamp,
 }
 
-/// An error in S3's words.
+/// An error in S3's form.
 struct S3Error {
     status: StatusCode,
     code: &'static str,
@@ -104,25 +104,25 @@ impl FileBucket {
     /// Serves the endpoint to this machine until the future is dropped.
     ///
     /// # Errors
-    /// What the operating system says of the listener.
+    /// The error of the operating system for the listener.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         guard::serve(listener, self.router(), &Guard::loopback()).await
     }
 
-    /// How many objects there are.
+    /// The number of objects.
     #[must_use]
     pub fn count(&self) -> usize {
         self.with_objects(|objects| objects.by_name.len())
     }
 
-    /// Looks at the objects, of which the expired ones are gone.
+    /// Accesses the objects, without expired ones.
     fn with_objects<T>(&self, look: impl FnOnce(&mut Objects) -> T) -> T {
         let mut objects = self.0.objects.lock().unwrap_or_else(PoisonError::into_inner);
         objects.keep_since(self.0.clock.now().minus(KEEP));
         look(&mut objects)
     }
 
-    /// Checks the signature of a request. Like S3, refuses one that is signed in another way as well, or has a header of
+    /// Checks the signature of a request. Like S3, refuses one that is also signed in another way, or has a header of
     /// AWS's that its URL does not cover.
     async fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), S3Error> {
         const INCOMPLETE: S3Error = S3Error::denied("The URL has no signature, or an incomplete one.");

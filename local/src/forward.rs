@@ -1,7 +1,7 @@
-//! A second way into a server of this process, for `--bind`.
+//! A second listener for a server of this process, for `--bind`.
 //!
-//! The links, the exports and the parts among themselves name the loopback address. Whatever other address containers
-//! need, the servers answer there too, and never there only.
+//! The links, the exports and the parts among themselves use the loopback address. The servers always listen there, and
+//! in addition on the address that containers need.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// After a connection that could not be taken, as where the process has too many open files.
+/// The pause after a connection that could not be accepted, for example if the process has too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Carries what arrives at `listener` to the server at `to`, and its answers back, forever. The connections end with
-/// the future.
+/// Forwards connections from `listener` to the server at `to`, and its responses back, forever. The connections end
+/// with the future.
 pub async fn forward(listener: TcpListener, to: SocketAddr) {
     let mut connections = JoinSet::new();
     loop {
@@ -25,7 +25,7 @@ pub async fn forward(listener: TcpListener, to: SocketAddr) {
                     connections.spawn(carry(from, to));
                 }
                 Err(error) => {
-                    tracing::warn!("a connection was not taken: {error}");
+                    tracing::warn!("a connection was not accepted: {error}");
                     sleep(PAUSE).await;
                 }
             },
@@ -36,7 +36,7 @@ pub async fn forward(listener: TcpListener, to: SocketAddr) {
 
 async fn carry(mut from: TcpStream, to: SocketAddr) {
     if let Ok(mut server) = TcpStream::connect(to).await {
-        // Either side may hang up at any time; the other one is told by its own connection.
+        // Either side may hang up at any time; the other one notices by its own connection.
         drop(copy_bidirectional(&mut from, &mut server).await);
     }
 }

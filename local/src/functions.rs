@@ -1,4 +1,4 @@
-//! The functions as they are deployed, on this machine: what their `main.rs` read and build, out of the local parts.
+//! The functions as they are deployed, on this machine: what their `main.rs` read and build, from the local parts.
 
 use std::sync::Arc;
 
@@ -45,10 +45,10 @@ use crate::lambda::Lambda;
 use crate::variables::{ACCOUNT_API, PREAUTH_LINK, Variables};
 use crate::wechat_browser::playing_wechat;
 
-/// Whom the business routes take a caller of this machine for.
+/// The identity that the business routes assume for callers on this machine.
 const LOCAL_IDENTITY: &str = "arn:aws:iam::000000000000:user/localhost";
 
-/// What the functions read at their start, all of it.
+/// Everything that the functions read at their start.
 pub(crate) struct Config {
     pub(crate) table: StoreConfig,
     pub(crate) bus: BusConfig,
@@ -108,16 +108,16 @@ pub(crate) struct Place<'a> {
     pub(crate) bus_url: &'a str,
     pub(crate) config: &'a Config,
     pub(crate) clock: &'a SharedClock,
-    /// The pages that the console leads to.
+    /// The pages to which the console's navigation leads.
     pub(crate) neighbours: &'a [Neighbour],
 }
 
-/// The services of the business that are called, if there are any.
+/// The business's webhooks, if there are any.
 #[derive(Clone)]
 pub(crate) struct Webhooks {
-    /// Who is asked for replies.
+    /// The webhook that is asked for replies.
     pub(crate) replies: Option<Url>,
-    /// Who gets the events of accounts.
+    /// The webhook that gets the events of accounts.
     pub(crate) events: Option<Url>,
 }
 
@@ -125,7 +125,7 @@ pub(crate) struct Webhooks {
 pub(crate) struct Functions {
     pub(crate) public: Router,
     pub(crate) business: Router,
-    /// Those that the console invokes, by the names that they have in the template.
+    /// The functions that the console invokes, by their names in the template.
     pub(crate) lambda: Lambda,
     pub(crate) refresher: Refresher,
 }
@@ -135,7 +135,7 @@ impl Place<'_> {
         let metrics = Metrics::from_fn(|metric| tracing::debug!(?metric, "metric"));
         let for_pages = self.services(Limits::interactive(), &metrics)?;
         let background = Limits::background();
-        // The developer's own machine: a webhook on it is what is being tried.
+        // The developer's own machine: a webhook on it is the one being tried.
         let policy = AddressPolicy::this_machine_too();
         let webhook = |url: &Option<Url>, role| url.clone().map(|url| Webhook::new(url, policy, role)).transpose();
         let targets = Targets {
@@ -173,7 +173,7 @@ impl Place<'_> {
                 .with_problems_on(&preauth_link::BUSINESS_ROUTES),
             ),
         ]);
-        // Both doors answer at both listeners, and only the one for businesses knows an identity.
+        // Both kinds of route are served on both listeners, but only the one for businesses provides an identity.
         let routes = preauth_link::business_router(links.clone(), keys)
             .merge(account_api::router(accounts, keys))
             .merge(token_api::router(tokens, keys))
@@ -245,7 +245,7 @@ impl Place<'_> {
     }
 }
 
-/// In the cloud Lambda names each request. Here this does it, for the log and for the caller.
+/// In the cloud Lambda gives each request an id. This does it here, for the log and for the caller.
 async fn with_request_id(mut request: Request, next: Next) -> Response {
     let id = Random::system().id();
     request.extensions_mut().insert(Source { request_id: Some(id.clone()), ..Source::default() });

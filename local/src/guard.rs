@@ -1,13 +1,13 @@
-//! The guard of the local listeners: they answer programs of this machine, and the browser's tabs that show our own
+//! The guard of the local listeners: they serve programs of this machine, and the browser's tabs that show our own
 //! pages, but no other website.
 //!
-//! A browser lets every website send requests to localhost. Without a guard one could read and write the table, take
+//! A browser lets every website send requests to localhost. Without a guard, one could read and write the table, read
 //! the secret, or control the simulator: with a request of its own (which carries `Origin`, or at least
-//! `Sec-Fetch-Site`), or under a name of its own that it lets point to this machine (DNS rebinding, where `Host` has that
-//! name). Whatever carries such a sign is refused before anything looks at it, preflights included.
+//! `Sec-Fetch-Site`), or under a name of its own that it points to this machine (DNS rebinding, where `Host` has that
+//! name). Any request with such a sign is refused before anything else reads it, preflights included.
 //!
-//! [`serve`] is the way to serve a listener. The public routes alone do without it: they are made for the internet, and
-//! a tunnel leads there under any name.
+//! [`serve`] serves a listener behind the guard. Only the public routes do without it: they are made for the internet,
+//! and a tunnel leads there under any name.
 
 use std::io;
 use std::net::IpAddr;
@@ -25,13 +25,13 @@ use simulator::Gate;
 use tokio::net::TcpListener;
 use url::Url;
 
-/// What a browser says of where a request comes from: `same-origin`, `none` (the user's own doing), or a website.
+/// The browser's statement about the origin of a request: `same-origin`, `none` (the user's own action), or a website.
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Whether a request is a navigation.
 const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
-/// What the response is for: `document` is a tab, not a frame or an image.
+/// The use of the response: `document` is a tab, not a frame or an image.
 const DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Why a request is refused.
@@ -44,21 +44,21 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// One line that says what to do. Nothing of the request is repeated in it.
+    /// One line that says what to do. It repeats nothing from the request.
     const fn sentence(self) -> &'static str {
         match self {
             Self::Host => {
-                "Refused: this port answers to localhost and 127.0.0.1. Use one of them as its name, or start \
-                 cargo run with --allow-host NAME to let it answer to another one.\n"
+                "Refused: this port is only available as localhost or 127.0.0.1. Use one of these names, or start \
+                 cargo run with --allow-host NAME to permit another one.\n"
             }
             Self::Origin => {
-                "Refused: the page of another website sent this request. Open this address in a tab of its own, or call it \
+                "Refused: a page of another website sent this request. Open this address in a tab of its own, or call it \
                  from a program that sends no Origin header.\n"
             }
         }
     }
 
-    /// The response, without a word that lets a website read it.
+    /// The response, without any header that lets a website read it.
     #[must_use]
     pub fn response(self) -> Response {
         let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
@@ -66,32 +66,32 @@ impl Refusal {
     }
 }
 
-/// Which names a listener answers to; clones share them.
+/// The names that a listener accepts; clones share them.
 #[derive(Debug, Clone)]
 pub struct Guard(Arc<Names>);
 
 #[derive(Debug)]
 struct Names {
-    /// In addition to the loopback addresses. An unspecified one means every address of this machine.
+    /// Accepted in addition to the loopback addresses. An unspecified one means every address of this machine.
     address: Option<IpAddr>,
-    /// In addition to `localhost`.
+    /// Accepted in addition to `localhost`.
     names: Vec<String>,
 }
 
 impl Guard {
-    /// Answers to `localhost` and the loopback addresses.
+    /// Accepts `localhost` and the loopback addresses.
     #[must_use]
     pub fn loopback() -> Self {
         Self(Arc::new(Names { address: None, names: Vec::new() }))
     }
 
-    /// Answers to `address` too, which is where it listens, and to `names`.
+    /// Also accepts `address`, which is where it listens, and `names`.
     #[must_use]
     pub fn at(address: IpAddr, names: &[String]) -> Self {
         Self(Arc::new(Names { address: Some(address), names: names.to_vec() }))
     }
 
-    /// Lets a request pass that was meant for this machine and that no foreign page sent.
+    /// Passes a request that was meant for this machine and not sent by another site's page.
     ///
     /// # Errors
     /// [`Refusal`] by cause.
@@ -105,7 +105,7 @@ impl Guard {
         }
     }
 
-    /// The router behind the guard, with everything in it that answers: its fallbacks too.
+    /// The router behind the guard, including its fallbacks.
     pub fn protect(&self, router: Router) -> Router {
         router.layer(middleware::from_fn_with_state(self.clone(), pass))
     }
@@ -117,7 +117,7 @@ impl Guard {
         Arc::new(move |request| guard.check(request).err().map(Refusal::response))
     }
 
-    /// What the request calls this listener, if that is this machine. A request may name it twice; both must fit.
+    /// The request's name for this listener, if that is this machine. A request may contain it twice; both must match.
     fn host<B>(&self, request: &Request<B>) -> Option<Authority> {
         let named = request.headers().get_all(HOST).iter().map(|host| Authority::try_from(host.as_bytes()).ok());
         let mut named = named.chain(request.uri().authority().cloned().map(Some)).peekable();
@@ -130,7 +130,7 @@ impl Guard {
         let name = host.host();
         let literal = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
         match literal.parse::<IpAddr>() {
-            // No name that somebody else could let point here: all that matters is which addresses are ours.
+            // Nobody else can point an IP address here, unlike a name: it only has to be one of ours.
             Ok(ip) => {
                 ip.to_canonical().is_loopback()
                     || address.is_some_and(|address| address == ip || address.is_unspecified())
@@ -144,7 +144,7 @@ impl Guard {
     }
 }
 
-/// Whether an `Origin` is what the listener was called. A tunnel may end TLS, so the schemes may differ.
+/// Whether an `Origin` matches the listener's name in the request. A tunnel may end TLS, so the schemes may differ.
 fn is_same_origin(origin: &HeaderValue, host: &Authority) -> bool {
     let Some(origin) = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok()) else { return false };
     let usual_port = match origin.scheme() {
@@ -156,8 +156,8 @@ fn is_same_origin(origin: &HeaderValue, host: &Authority) -> bool {
         && origin.port().unwrap_or(usual_port) == host.port_u16().unwrap_or(usual_port)
 }
 
-/// Whether the browser says that another website's page sent it. That page may still lead a tab to one of ours, whose
-/// content it does not see: by a link, or as our launch page does at its redirect to the simulator.
+/// Whether, according to the browser, another website's page sent it. That page may still navigate a tab to one of
+/// ours, whose content it does not see: with a link, or as our launch page does with its redirect to the simulator.
 fn is_sent_by_another_site<B>(request: &Request<B>) -> bool {
     let header = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
     match header(SITE) {
@@ -179,7 +179,7 @@ async fn pass(State(guard): State<Guard>, request: Request, next: Next) -> Respo
 /// Serves a router behind the guard until the future is dropped.
 ///
 /// # Errors
-/// What the operating system says of the listener.
+/// The error of the operating system for the listener.
 pub async fn serve(listener: TcpListener, router: Router, guard: &Guard) -> io::Result<()> {
     axum::serve(listener, guard.protect(router)).await
 }

@@ -1,5 +1,5 @@
-//! The pages at the roots of ports that are for programs: what the port is, and where a person wants to go instead. At
-//! the public one a person of this machine wants the console.
+//! The pages at the roots of ports that are for programs: what the port is, and where a person should go instead. From
+//! the public port a person at this machine is redirected to the console.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use design::{Navigation, Neighbour};
 use crate::guard::Guard;
 use crate::html::policy;
 
-/// What a page says.
+/// The content of a page.
 #[derive(Default)]
 struct Home {
     neighbours: Vec<Neighbour>,
@@ -47,9 +47,9 @@ impl Home {
     }
 }
 
-/// The root of the public routes, which leads a browser of this machine to the console's door. A visitor who comes
-/// through a tunnel cannot use the other ports of this machine. One who forges `Host` is redirected, and reaches
-/// nothing.
+/// The root of the public routes, which redirects a browser of this machine to the path that opens the console. A
+/// visitor who comes through a tunnel cannot use the other ports of this machine. One who forges `Host` is redirected,
+/// and reaches nothing.
 pub(crate) fn public(door: String) -> Router {
     let page = Arc::new(Home {
         title: "The public port of the platform",
@@ -63,8 +63,8 @@ pub(crate) fn public(door: String) -> Router {
     Router::new().route("/", get(choose))
 }
 
-/// Where a running system names its variables, on the business API's port: for other programs of this machine, such as
-/// the doctor, whose environment may not have them.
+/// The path on the business API's port at which a running system lists its variables, for other programs of this
+/// machine such as the doctor, whose environment may lack them.
 const RUNNING_SYSTEM: &str = "/_local/system";
 
 /// The page of the business API, and the variables of the system.
@@ -72,7 +72,7 @@ pub(crate) fn business(business: &str, neighbours: Vec<Neighbour>, exports: &[(&
     let page = Arc::new(Home {
         neighbours,
         title: "The business API of the platform",
-        english: "Your services make authorization links here, ask for their status and look after accounts, with requests such as:",
+        english: "Your services create authorization links here, query their status and manage accounts, with requests such as:",
         chinese: "业务服务在这里创建授权链接、查询其状态并管理账号，例如：",
         commands: vec![
             format!(
@@ -88,13 +88,13 @@ pub(crate) fn business(business: &str, neighbours: Vec<Neighbour>, exports: &[(&
     router.route(RUNNING_SYSTEM, get(async move || Json(variables)))
 }
 
-/// The page of a stand-in for a service of AWS, which `variable` leads the SDK and the AWS CLI to. The guard has seen
-/// to what the request calls this port.
+/// The page of a local replacement for a service of AWS, which `variable` configures for the SDK and the AWS CLI. The
+/// guard has checked the request's name for this port.
 pub(crate) fn aws(title: &'static str, variable: &str, request: &HeaderMap) -> Response {
     let host = request.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let home = Home {
         title,
-        english: "Programs call this port with AWS's protocol: the SDK and the AWS CLI do when they are told where it is.",
+        english: "Programs call this port with AWS's protocol: the SDK and the AWS CLI do if they are configured with its address.",
         chinese: "此端口兼容 AWS 协议；设置下面的环境变量后，SDK 和 AWS CLI 就会访问它。",
         commands: vec![format!("export {variable}=http://{host}")],
         ..Home::default()

@@ -1,14 +1,14 @@
-//! What the pages of this crate share: the styles next to [`design::STYLE`], and a policy that lets nothing in but what
-//! it names by its hash.
+//! The common parts of this crate's pages: the styles next to [`design::STYLE`], and a policy that admits only what it
+//! names by its hash.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-/// Of lists whose entries unfold: events, and what the shop has done.
+/// The style of lists whose entries unfold: events, and the shop's steps.
 pub(crate) const LIST_STYLE: &str = include_str!("../templates/list.css");
 
-/// A style or a script of ours, as a policy names it.
+/// A style or a script of ours, as a source in a policy.
 fn source(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())))
 }

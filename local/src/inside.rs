@@ -1,4 +1,4 @@
-//! Requests of the program itself to the business API, without a network in between.
+//! Requests of the program itself to the business API, without a network between them.
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -8,23 +8,23 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-/// Larger than any answer that is asked for here.
+/// Larger than any response that is requested here.
 const ANSWER_LIMIT: usize = 16 * 1024;
 
-/// Sends a request, and reads the answer.
+/// Sends a request, and reads the response.
 ///
 /// # Errors
-/// Where the answer is not one of success.
+/// If the response is not a success.
 pub(crate) async fn post<T: DeserializeOwned>(business: &Router, path: &str, body: &Value) -> anyhow::Result<T> {
     let (status, body) = send(business, path, body).await?;
     anyhow::ensure!(status.is_success(), "status {status}: {}", String::from_utf8_lossy(&body));
     Ok(serde_json::from_slice(&body)?)
 }
 
-/// The same; `None` where the request is refused.
+/// The same; `None` if the request is refused.
 ///
 /// # Errors
-/// Where there is no answer, or one that cannot be read.
+/// If there is no response, or one that cannot be read.
 pub(crate) async fn try_post<T: DeserializeOwned>(
     business: &Router,
     path: &str,

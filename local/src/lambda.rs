@@ -1,9 +1,10 @@
-//! Lambda on localhost: the one operation with which our functions call each other, `Invoke`, over those that are called.
+//! Lambda on localhost: the one operation with which our functions call each other, `Invoke`, for those that are
+//! called.
 //!
-//! AWS's REST protocol: the payload is a POST below `/2015-03-31/functions/NAME`, errors are named in `x-amzn-errortype`.
-//! What is invoked are the functions' own gateways, with an event as API Gateway would send it, and the caller gets what
-//! API Gateway would. An event may name any operator as its caller, as that of somebody who may invoke the function in the
-//! cloud may.
+//! AWS's REST protocol: the payload is a POST below `/2015-03-31/functions/NAME`, errors are named in
+//! `x-amzn-errortype`. The functions' own gateways are invoked, with an event as API Gateway would send it, and the
+//! caller gets what API Gateway would get. An event may name any operator as its caller, as it may in the cloud if the
+//! sender may invoke the function.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,13 +24,13 @@ use web::gateway::{Gateway, GatewayResponse};
 
 use crate::home;
 
-/// Lambda's bound on the payload of a synchronous call, in bytes.
+/// Lambda's limit of the payload of a synchronous call, in bytes.
 const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024;
 
-/// How a call waits for the function's response: the only way that is served here.
+/// The invocation type in which a call waits for the function's response, the only one that is served here.
 const SYNCHRONOUS: &str = "RequestResponse";
 
-/// The only version of a function that there is here.
+/// The only version of a function here.
 const LATEST: &str = "$LATEST";
 
 /// The functions behind the endpoint; clones share them.
@@ -59,7 +60,7 @@ impl Lambda {
         Router::new()
             .route("/", get(page))
             .route("/2015-03-31/functions/{name}/invocations", post(answer))
-            // Our own bound is answered as AWS does.
+            // Exceeding our own limit is answered as AWS does.
             .layer(DefaultBodyLimit::disable())
             .with_state(self.clone())
     }
@@ -81,13 +82,13 @@ impl Lambda {
     }
 }
 
-const ONLY_SYNCHRONOUS: &str = "Only RequestResponse is answered locally.";
+const ONLY_SYNCHRONOUS: &str = "Only RequestResponse is available locally.";
 
 const TOO_LARGE: &str = "The payload is larger than 6 MB.";
 
 const NOT_JSON: &str = "Could not parse request body into json.";
 
-/// The name in a name, or in a partial or whole ARN.
+/// The name in a name, or in a partial or full ARN.
 fn short(name: &str) -> &str {
     name.rsplit_once(":function:").map_or(name, |(_, name)| name)
 }
@@ -160,7 +161,7 @@ mod tests {
 
     static ROUTES: [Route; 1] = [Route::with(Method::POST, "/items/{id}", Right::IamOnly)];
 
-    /// A client, and the functions `items`, which says who has called it with what, and `broken`.
+    /// A client for two functions: `items`, which returns its caller and the request, and `broken`.
     async fn client() -> Client {
         let item = async |Extension(operator): Extension<OperatorIdentity>, Path(id): Path<String>, body: String| {
             format!("{operator} {id} {body}")
@@ -173,7 +174,7 @@ mod tests {
         Client::new(&sdk_for(lambda.router()).await)
     }
 
-    /// An event as the console makes it.
+    /// An event as the console creates it.
     fn event(path: &str) -> Blob {
         let event = json!({
             "version": "2.0",

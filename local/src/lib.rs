@@ -1,9 +1,10 @@
 //! The parts of `cargo run`: the whole system on localhost.
 //!
-//! What the cloud gives a function is here a small server of this process: the table ([`dynamodb`]), the secret
-//! ([`secrets`]), the bus ([`eventbridge`]), the bucket of files ([`file_bucket`]), and the functions that others invoke
-//! ([`lambda`]). The functions' own code is the same as in the cloud, and so are the AWS clients it uses. The tests use the
-//! same parts. `shop` is on the other side: what a business builds on the platform.
+//! The services that the cloud provides for a function are small servers of this process: the table ([`dynamodb`]), the
+//! secret ([`secrets`]), the bus ([`eventbridge`]), the bucket of files ([`file_bucket`]), and the functions that
+//! others invoke ([`lambda`]). The functions' own code is the same as in the cloud, and so are the AWS clients that it
+//! uses. The tests use the same parts. `shop` is on the other side: an application that a business builds on the
+//! platform.
 
 pub mod args;
 mod console_door;

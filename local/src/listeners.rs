@@ -1,4 +1,4 @@
-//! Where the parts of `cargo run` listen, and how they are reached.
+//! The listeners of the parts of `cargo run`, and their URLs.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,19 +10,19 @@ use crate::args::Args;
 use crate::lan::LanListeners;
 use crate::ports::{BindError, BindErrors, bind};
 
-/// Where the table is, if it is not ours.
+/// The URL of the table, if it is not ours.
 const TABLE_URL: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// A part of AWS: served by this machine, or reached where the environment says.
+/// A part of AWS: served by this machine, or at the URL that the environment sets.
 pub(crate) enum Part {
     Here(TcpListener),
     Elsewhere(String),
 }
 
 impl Part {
-    /// How a program on this machine reaches it.
+    /// Its URL for a program on this machine.
     pub(crate) fn url(&self) -> anyhow::Result<String> {
         match self {
             Self::Here(listener) => endpoint(listener),
@@ -30,7 +30,7 @@ impl Part {
         }
     }
 
-    /// Where it listens, if this machine serves it.
+    /// Its listener, if this machine serves it.
     pub(crate) const fn listener(&self) -> Option<&TcpListener> {
         match self {
             Self::Here(listener) => Some(listener),
@@ -39,7 +39,7 @@ impl Part {
     }
 }
 
-/// Where everything listens, before anything runs: an occupied port is reported before the first line of log.
+/// All listeners, bound before anything runs: an occupied port is reported before the first line of log.
 ///
 /// Each listens on the loopback address, alone or among all addresses.
 pub(crate) struct Listeners {
@@ -48,14 +48,14 @@ pub(crate) struct Listeners {
     pub(crate) secrets: TcpListener,
     pub(crate) lambda: TcpListener,
     pub(crate) simulator: Option<TcpListener>,
-    /// With the simulator and our own table only: what the shop writes to the table is nothing for a real platform's.
+    /// With the simulator and our own table only: the shop's writes do not belong in a real platform's table.
     pub(crate) shop: Option<TcpListener>,
     pub(crate) dynamodb: Part,
     pub(crate) events: Part,
     pub(crate) files: Part,
-    /// On the loopback address only, at any free port: nobody but this process calls it.
+    /// On the loopback address only, at any free port: only this process calls it.
     pub(crate) sample_webhook: Option<TcpListener>,
-    /// The same ports on the address of `--bind`, each with where it leads.
+    /// The same ports on the address of `--bind`, each with its target.
     pub(crate) doors: Vec<(TcpListener, SocketAddr)>,
     /// With `--lan`.
     pub(crate) lan: Option<LanListeners>,
@@ -165,13 +165,13 @@ impl Ports {
     }
 }
 
-/// How a browser on this machine reaches a listener. By name: cookies and the simulator's check of the launch page go
-/// by the host.
+/// The URL of a listener for a browser on this machine, by name: cookies and the simulator's check of the launch page
+/// are per host.
 pub(crate) fn local_base(listener: &TcpListener) -> anyhow::Result<String> {
     Ok(format!("http://localhost:{}", listener.local_addr()?.port()))
 }
 
-/// How a program on this machine reaches a listener.
+/// The URL of a listener for a program on this machine.
 pub(crate) fn endpoint(listener: &TcpListener) -> anyhow::Result<String> {
     let port = listener.local_addr()?.port();
     Ok(format!("http://{}", SocketAddr::from((Ipv4Addr::LOCALHOST, port))))

@@ -12,10 +12,10 @@ use local::welcome;
 use runtime::config::{Environment as _, ProcessEnvironment};
 use runtime::telemetry;
 
-/// What is logged unless `RUST_LOG` says otherwise.
+/// The log level unless `RUST_LOG` sets another.
 const LOGS: &str = "info";
 
-/// What is still running when the user ends the program gets this long.
+/// How long anything that still runs may take when the user ends the program.
 const END: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
@@ -45,7 +45,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     ended
 }
 
-/// Ends with Ctrl-C, or what containers and service managers send. Both are listened for from the call on.
+/// Resolves with Ctrl-C, or the signal that containers and service managers send. Both are handled from the call on.
 #[cfg(unix)]
 fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};

@@ -1,11 +1,11 @@
-//! The pages of this machine that a person works with, and which of them the console leads to.
+//! The pages of this machine that a person works with, and the selection to which the console leads.
 
 use design::{Neighbour, Page};
 
 use crate::console_door::OPENED;
 use crate::listeners::{Listeners, local_base};
 
-/// Where the listeners with pages are, as a browser on this machine reaches them.
+/// The URLs of the listeners with pages, for a browser on this machine.
 pub(crate) struct Bases {
     pub(crate) public: String,
     pub(crate) business: String,
@@ -15,7 +15,7 @@ pub(crate) struct Bases {
 }
 
 impl Bases {
-    /// Of what this machine serves.
+    /// The URLs of what this machine serves.
     pub(crate) fn of(listeners: &Listeners) -> anyhow::Result<Self> {
         Ok(Self {
             public: local_base(&listeners.public)?,
@@ -26,12 +26,12 @@ impl Bases {
         })
     }
 
-    /// Where the console opens for a browser of this machine.
+    /// The URL that opens the console for a browser of this machine.
     pub(crate) fn console_door(&self) -> String {
         format!("{}{OPENED}", self.business)
     }
 
-    /// The pages that there are, in the order of the navigation.
+    /// The existing pages, in the order of the navigation.
     pub(crate) fn neighbours(&self) -> Vec<Neighbour> {
         let at = |page, base: Option<&String>, path| base.map(|base| Neighbour::new(page, format!("{base}{path}")));
         let pages = [
@@ -44,8 +44,8 @@ impl Bases {
         pages.into_iter().flatten().collect()
     }
 
-    /// Those that the console leads to, next to its own. None with a tunnel: an operator who opens the console there
-    /// may be at another machine.
+    /// The pages to which the console leads besides its own. None with a tunnel: an operator who opens the console
+    /// there may be at another machine.
     pub(crate) fn next_to_the_console(&self, public_base: &str) -> Vec<Neighbour> {
         if public_base != self.public {
             return Vec::new();

@@ -1,9 +1,9 @@
-//! The platform's secret on this machine: the user's own, or one made up for the simulator and kept.
+//! The platform's secret on this machine: the user's own, or one generated for the simulator and stored.
 //!
-//! The form is the one of the secret in Secrets Manager: a JSON object of texts. A secret of the
-//! user's own is read and never written. A generated one stays the same from one start to the next, or everything in
-//! the table would belong to another platform; only a `webhook_secret` is added to one of a time before there was any.
-//! No error carries a value.
+//! The form is that of the secret in Secrets Manager: a JSON object of texts. A secret of the user's own is read and
+//! never written. A generated one stays the same from one start to the next, or everything in the table would belong to
+//! another platform; only a `webhook_secret` is added if an earlier version generated it without one. No error contains
+//! a value.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use crate::data_dir::DataDir;
 /// The generated secret's file in the data folder.
 const FILE: &str = "secret.json";
 
-/// Why there is no secret. Each is a sentence that names the file and says what to do.
+/// Why there is no secret, each as a sentence that names the file and says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretFileError {
     /// There is no such file.
@@ -34,20 +34,20 @@ pub enum SecretFileError {
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file's content is no usable secret.
+    /// The file's content is not a usable secret.
     #[error("the secret {} cannot be used: {reason}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with it.
         reason: PlatformError,
     },
 }
 
-/// The platform's secret, checked. Its parts are what the simulator must know to play WeChat's side.
+/// The platform's secret, checked. The simulator needs its parts to play WeChat's side.
 #[derive(Debug)]
 pub struct PlatformSecret {
     /// The platform's appid.
@@ -58,12 +58,12 @@ pub struct PlatformSecret {
     pub token: SecretString,
     /// Encrypts the pushes: 43 characters.
     pub encoding_aes_key: SecretString,
-    /// Signs the calls of the reply webhook, which nothing else needs.
+    /// Signs the calls of the webhooks; nothing else needs it.
     pub webhook_key: Result<WebhookKey, WebhookKeyError>,
     json: SecretString,
 }
 
-/// What [`Platform`] hides in its keyring and the simulator has to know. It has no `Debug`: it owns secrets.
+/// The parts that [`Platform`] hides in its keyring and the simulator needs. No `Debug`: it owns secrets.
 #[derive(Deserialize)]
 struct Signing {
     token: String,
@@ -83,13 +83,13 @@ impl PlatformSecret {
         Self::parse(text.into()).map_err(|reason| SecretFileError::Malformed { path: path.to_owned(), reason })
     }
 
-    /// Where the generated secret of a data folder stands.
+    /// The path of the generated secret of a data folder.
     #[must_use]
     pub fn file(folder: &DataDir) -> PathBuf {
         folder.file(FILE)
     }
 
-    /// The generated secret of a data folder; at the first start it is made and written, readable by the user only.
+    /// The generated secret of a data folder; at the first start it is created and written, readable by the user only.
     ///
     /// # Errors
     /// [`SecretFileError`] naming the file.
@@ -111,7 +111,7 @@ impl PlatformSecret {
         }
     }
 
-    /// The JSON object with a `webhook_secret`, where it lacks one.
+    /// The JSON object with a `webhook_secret` added, if it lacks one.
     fn with_webhook_secret(&self, random: &Random) -> Option<SecretString> {
         if !matches!(self.webhook_key, Err(WebhookKeyError::Missing)) {
             return None;
@@ -121,13 +121,13 @@ impl PlatformSecret {
         Some(in_file(&fields.into()))
     }
 
-    /// The JSON object, as Secrets Manager hands it out.
+    /// The JSON object, as Secrets Manager returns it.
     #[must_use]
     pub const fn json(&self) -> &SecretString {
         &self.json
     }
 
-    /// Accepts what a function accepts, by the same code.
+    /// Accepts what a function accepts, with the same code.
     fn parse(json: SecretString) -> Result<Self, PlatformError> {
         let platform = Platform::parse(&json)?;
         let signing: Signing = serde_json::from_str(json.expose_secret()).map_err(|_| PlatformError::NotJson)?;
@@ -142,7 +142,7 @@ impl PlatformSecret {
     }
 }
 
-/// A secret in the forms WeChat uses: appid `wx` and 16 hexadecimal digits, appsecret 32, a key of 43 letters and
+/// A secret in the forms that WeChat uses: appid `wx` and 16 hexadecimal digits, appsecret 32, a key of 43 letters and
 /// digits.
 fn generate(random: &Random) -> SecretString {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -163,7 +163,7 @@ fn webhook_secret(random: &Random) -> String {
     format!("whsec_{}", STANDARD.encode(random.bytes::<32>()))
 }
 
-/// The JSON object as it stands in the file.
+/// The JSON object as it is in the file.
 fn in_file(secret: &Value) -> SecretString {
     format!("{secret:#}\n").into()
 }

@@ -1,4 +1,4 @@
-//! Binding of ports, with a sentence for the person at the keyboard where it fails.
+//! Binding of ports, with a sentence for the user if it fails.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -24,26 +24,26 @@ pub enum BindError {
         option: &'static str,
     },
     /// The address does not belong to this machine.
-    #[error("{0} is no address of this machine: choose another with --bind")]
+    #[error("{0} is not an address of this machine: choose another with --bind")]
     ForeignAddress(IpAddr),
     /// Anything else.
     #[error("cannot listen on {address}: {source}")]
     Other {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-/// Why there are no listeners: a line for each port that cannot be had.
+/// Why there are no listeners: a line for each port that cannot be bound.
 #[derive(Debug)]
 pub struct BindErrors(pub Vec<BindError>);
 
 impl fmt::Display for BindErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        // An address that is not this machine's says nothing about the port.
+        // An address that is not this machine's has nothing to do with the port.
         lines.dedup();
         f.write_str(&lines.join("\n"))
     }
@@ -51,7 +51,7 @@ impl fmt::Display for BindErrors {
 
 impl std::error::Error for BindErrors {}
 
-/// A listener on `port` of `ip`, ready to be handed to tokio (it does not block). Port 0 takes any free one.
+/// A listener on `port` of `ip`, ready for tokio (it does not block). Port 0 takes any free one.
 ///
 /// `option` is the command-line option that sets the port, for the sentence.
 ///

@@ -1,7 +1,8 @@
-//! The API key that is ready when `cargo run` is: whoever tries the platform calls it as a service outside AWS does.
+//! The API key that is ready when `cargo run` is, so that a user calls the platform as a service outside AWS does.
 //!
-//! It opens everything that a key can open, for all accounts, and is kept in the data folder from one start to the next.
-//! One that is not valid any more is replaced. None is made in a table elsewhere, which may be a real platform's.
+//! It permits everything that a key can permit, for all accounts, and is stored in the data folder from one start to
+//! the next. If it is no longer valid, it is replaced. None is created in a table elsewhere, which may be a real
+//! platform's.
 
 use std::path::PathBuf;
 
@@ -19,17 +20,17 @@ use crate::inside::post;
 /// The key's file in the data folder: its text and nothing else, for `$(cat …)` in a shell.
 const FILE: &str = "api-key";
 
-/// What it is called in the list of keys.
+/// Its name in the list of keys.
 const NAME: &str = "cargo run";
 
-/// The key, and how it came to be here.
+/// The key, and its origin.
 #[derive(Debug)]
 pub struct ReadyKey {
     /// Its text.
     pub text: SecretString,
-    /// Where it is kept.
+    /// The file in which it is stored.
     pub file: PathBuf,
-    /// Whether one was kept that was not valid any more, so that this one was made now.
+    /// Whether the stored one was no longer valid, so that this one was created now.
     pub is_replaced: bool,
 }
 
@@ -39,10 +40,10 @@ struct CreatedKey {
 }
 
 impl ReadyKey {
-    /// The key of a data folder, if it opens everything by what the table says, or else a new one.
+    /// The key of a data folder, if it permits everything according to the table, otherwise a new one.
     ///
     /// # Errors
-    /// Where the table or the folder cannot be used.
+    /// If the table or the folder cannot be used.
     pub(crate) async fn of(
         folder: &DataDir,
         keys: &ApiKeys,
@@ -59,7 +60,7 @@ impl ReadyKey {
         }
         let scopes: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
         let asked = json!({ "name": NAME, "scopes": scopes, "in_url": true });
-        let CreatedKey { key } = post(business, "/keys", &asked).await.context("no API key could be made")?;
+        let CreatedKey { key } = post(business, "/keys", &asked).await.context("no API key could be created")?;
         let text = SecretString::from(key);
         let content = format!("{}\n", text.expose_secret()).into();
         folder.keep(FILE, &content).with_context(|| format!("the key cannot be kept in {}", file.display()))?;

@@ -1,11 +1,11 @@
-//! A webhook to try things with, and the example to begin one's own with: `cargo run -- --sample-webhook`. It is both the
+//! A webhook for trying the platform, and an example to start from: `cargo run -- --sample-webhook`. It is both the
 //! reply webhook and the event webhook.
 //!
-//! It does what every receiver must do: it checks the signature of the raw body as the Standard Webhooks specification
-//! says (standardwebhooks.com), before it reads anything of it; and it answers at once. What it answers is a few lines:
-//! a text is repeated, a new follower is welcomed, and everything else gets no reply. For a mini program WeChat knows one
-//! reply only, and to messages alone: they are left to customer service. What an account is, the business API says. A
-//! change of an account is logged.
+//! It does what every receiver must do: it checks the signature of the raw body according to the Standard Webhooks
+//! specification (standardwebhooks.com) before it parses any of it; and it responds at once. Its replies are a few
+//! lines: a text is echoed, a new follower is welcomed, and everything else gets no reply. For a mini program WeChat
+//! has only one reply, and to messages alone: they are transferred to customer service. The business API says what kind
+//! an account is. A change of an account is logged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,10 +22,10 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
 use tower::ServiceExt as _;
 
-/// How far the sender's clock and ours may differ; what is older may be a recording.
+/// The greatest difference between the sender's clock and ours; anything older may be a replay.
 const TOLERANCE: Duration = Duration::from_mins(5);
 
-/// More than the business API says about an account.
+/// More bytes than the business API returns for an account.
 const LARGEST_ACCOUNT: usize = 64 * 1024;
 
 /// The receiver; clones share the key.
@@ -37,13 +37,13 @@ pub struct SampleWebhook {
 }
 
 impl SampleWebhook {
-    /// A receiver of what is signed with this key, which asks this business API about accounts.
+    /// A receiver of requests signed with this key, which queries this business API about accounts.
     #[must_use]
     pub fn new(key: WebhookKey, clock: SharedClock, business: Router) -> Self {
         Self { key: Arc::new(key), clock, business }
     }
 
-    /// Whether an account is a mini program, as far as is known. A receiver of its own remembers it.
+    /// Whether an account is a mini program, as far as is known. A real receiver remembers it.
     async fn is_mini_program(&self, account: &str) -> bool {
         let Ok(request) = Request::get(format!("/accounts/{account}")).body(Body::empty()) else { return false };
         let Ok(answer) = self.business.clone().oneshot(request).await;
@@ -56,7 +56,7 @@ impl SampleWebhook {
         Router::new().route("/", post(receive)).with_state(self.clone())
     }
 
-    /// Whether `body` was signed with our key, just now.
+    /// Whether `body` was signed with our key, within the tolerance.
     fn is_authentic(&self, headers: &HeaderMap, body: &[u8]) -> bool {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let (Some(id), Some(sent_at), Some(signatures)) =
@@ -68,12 +68,12 @@ impl SampleWebhook {
         let now = self.clock.now();
         let recent = now.since(sent_at) <= TOLERANCE && sent_at.since(now) <= TOLERANCE;
         let expected = self.key.sign(id, sent_at, body);
-        // Several, with spaces between them, while the sender changes its key.
+        // Several, separated by spaces, while the sender rotates its key.
         recent && signatures.split(' ').any(|signature| bool::from(signature.as_bytes().ct_eq(expected.as_bytes())))
     }
 }
 
-/// As much of a call as this receiver looks at. The rest stands in the JSON Schema of the events.
+/// The part of a call that this receiver reads. The rest is in the JSON Schema of the events.
 #[derive(Deserialize)]
 struct Call {
     #[serde(rename = "type")]
@@ -87,7 +87,7 @@ struct Data {
     message: Value,
     #[serde(default)]
     authorizer_appid: String,
-    /// Of a change of an account: its number.
+    /// The number of an account's change.
     sequence: Option<u64>,
 }
 
@@ -101,9 +101,9 @@ async fn receive(
     }
     let call: Call = serde_json::from_slice(&body).map_err(|_| StatusCode::BAD_REQUEST)?;
     if let Some(sequence) = call.data.sequence {
-        // A receiver of its own keeps the highest number of each account, and passes over what it has seen.
+        // A real receiver stores the highest number of each account, and skips what it has seen.
         let Data { authorizer_appid, .. } = &call.data;
-        tracing::info!("the sample webhook got {}, number {sequence} of account {authorizer_appid}", call.kind);
+        tracing::info!("the sample webhook received {}, number {sequence} of account {authorizer_appid}", call.kind);
     }
     Ok(Json(if call.kind.starts_with("message.") && webhook.is_mini_program(&call.data.authorizer_appid).await {
         json!({ "type": "transfer_customer_service" })
@@ -112,7 +112,7 @@ async fn receive(
     }))
 }
 
-/// What the follower of an official account is answered.
+/// The reply to the follower of an official account.
 fn reply(call: &Call) -> Value {
     match (call.kind.as_str(), call.data.message["content"].as_str()) {
         ("message.text", Some(said)) => text(&format!("你说 / you said: {said}")),

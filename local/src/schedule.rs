@@ -1,29 +1,29 @@
-//! What EventBridge Scheduler and the table's stream do in the cloud: start the refresher.
+//! Timers instead of EventBridge Scheduler and the table's stream, which start the refresher in the cloud.
 
 use std::time::Duration;
 
 use token_refresher::{Refresher, Task};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
-/// Between two looks at everything that is due, as the template schedules it.
+/// The time between two runs for everything that is due, as in the template.
 const RENEW: Duration = Duration::from_mins(5);
 
-/// Between two comparisons with WeChat's list, as the template schedules it.
+/// The time between two comparisons with WeChat's list, as in the template.
 const RECONCILE: Duration = Duration::from_hours(1);
 
-/// Between two looks at the inbox: an entry takes effect within a second.
+/// The time between two polls of the inbox: an entry takes effect within a second.
 const INBOX: Duration = Duration::from_millis(250);
 
-/// The same after a failure, which may concern every call: the daily number of calls is limited.
+/// The same after a failure, which may affect every call: the daily number of calls is limited.
 const INBOX_AFTER_FAILURE: Duration = Duration::from_secs(30);
 
-/// The first look comes when the first ticket has.
+/// The first run waits for the first ticket.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// What a run may take, as the template bounds it.
+/// The longest run, as in the template.
 const RUN: Duration = Duration::from_secs(280);
 
-/// How often to look at what is due: tokens that live shorter than usual are looked at four times in their life.
+/// The interval of renewals: tokens with a shorter life than usual are checked four times in their life.
 #[must_use]
 pub fn renew_interval(token_lifetime: Duration) -> Duration {
     RENEW.min(token_lifetime / 4).max(Duration::from_secs(1))

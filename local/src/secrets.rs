@@ -1,8 +1,8 @@
-//! Secrets Manager on localhost: the one operation our functions use, `GetSecretValue`, over one secret.
+//! Secrets Manager on localhost: the one operation that our functions use, `GetSecretValue`, for one secret.
 //!
-//! AWS's JSON 1.1 protocol: a POST whose operation stands in `x-amz-target`, errors as `__type` and `Message`. The
-//! functions' own SDK client talks to it through `AWS_ENDPOINT_URL_SECRETS_MANAGER`. The value can be changed while it
-//! runs, as an operator does who rotates a key.
+//! AWS's JSON 1.1 protocol: a POST whose operation is in `x-amz-target`, errors as `__type` and `Message`. The
+//! functions' own SDK client calls it through `AWS_ENDPOINT_URL_SECRETS_MANAGER`. The value can be changed while it
+//! runs, as by an operator who rotates a key.
 
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -25,7 +25,7 @@ use crate::home;
 /// The content type of AWS's JSON 1.1 protocol.
 const JSON_1_1: &str = "application/x-amz-json-1.1";
 
-/// The only version label there is here.
+/// The only version label here.
 const CURRENT: &str = "AWSCURRENT";
 
 /// One secret behind an endpoint; clones share it.
@@ -38,21 +38,21 @@ struct Shared {
 }
 
 struct Version {
-    /// Counts the values there have been: each has its own `VersionId`.
+    /// The number of values so far: each has its own `VersionId`.
     number: u32,
     created: Timestamp,
     value: Option<SecretString>,
 }
 
 impl Secrets {
-    /// The secret called `name`; `None`: it has no value yet, as after a fresh deployment.
+    /// The secret called `name`; `None` if it has no value yet, as after a fresh deployment.
     #[must_use]
     pub fn new(name: impl Into<String>, value: Option<SecretString>) -> Self {
         let version = Version { number: 1, created: SystemClock.now(), value };
         Self(Arc::new(Shared { name: name.into(), version: RwLock::new(version) }))
     }
 
-    /// Stores another value, which every later read gets.
+    /// Stores another value, which every later read returns.
     pub fn set(&self, value: SecretString) {
         let mut version = self.0.version.write().unwrap_or_else(PoisonError::into_inner);
         *version = Version { number: version.number.saturating_add(1), created: SystemClock.now(), value: Some(value) };
@@ -66,7 +66,7 @@ impl Secrets {
     /// Serves the endpoint to this machine until the future is dropped.
     ///
     /// # Errors
-    /// What the operating system says of the listener.
+    /// The error of the operating system for the listener.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         guard::serve(listener, self.router(), &Guard::loopback()).await
     }
@@ -116,7 +116,7 @@ struct GetSecretValue {
     version_stage: Option<String>,
 }
 
-/// An answer of AWS that is an error.
+/// An error of AWS.
 struct Refusal {
     kind: &'static str,
     message: &'static str,
@@ -136,9 +136,12 @@ async fn answer(State(secrets): State<Secrets>, headers: HeaderMap, body: Bytes)
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let outcome = match target {
         Some("secretsmanager.GetSecretValue") => serde_json::from_slice(&body)
-            .map_err(|_| Refusal { kind: "SerializationException", message: "The request is no GetSecretValue." })
+            .map_err(|_| Refusal {
+                kind: "SerializationException",
+                message: "The request is not a valid GetSecretValue.",
+            })
             .and_then(|request| secrets.get(&request)),
-        _ => Err(Refusal { kind: "UnknownOperationException", message: "Only GetSecretValue is answered locally." }),
+        _ => Err(Refusal { kind: "UnknownOperationException", message: "Only GetSecretValue is available locally." }),
     };
     let (status, body) = match outcome {
         Ok(body) => (StatusCode::OK, body),

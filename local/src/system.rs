@@ -1,8 +1,8 @@
 //! The whole system, put together: every server and every timer of `cargo run`.
 //!
-//! The functions' routers are mounted as they are deployed; what the cloud does around them is done here: the gateway's
-//! identity on the business routes, the ticks of the schedules, and instead of the table's stream a look at the inbox
-//! four times a second.
+//! The functions' routers are mounted as they are deployed; the work of the cloud around them is done here: the
+//! gateway's identity on the business routes, the ticks of the schedules, and instead of the table's stream a poll of
+//! the inbox four times a second.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ use crate::shop::{Setting, Shop};
 use crate::table::create_table;
 use crate::variables::{Here, Variables};
 
-/// The embedded table accepts any, but the SDK wants some.
+/// The embedded table accepts any, but the SDK requires some.
 const ANY_CREDENTIALS: [(&str, &str); 3] =
     [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local")];
 
@@ -56,34 +56,34 @@ const SIMULATOR_FILE: &str = "simulator.json";
 
 /// The running system. It stops when the value is dropped.
 pub struct System {
-    /// Where the merchants' pages are, as the outside sees them: perhaps through a tunnel.
+    /// The origin of the merchants' pages for the outside, perhaps through a tunnel.
     pub public_base: String,
-    /// Where the public routes are on this machine.
+    /// The origin of the public routes on this machine.
     pub local_base: String,
     /// With `--lan`, where phones of the network reach merchants' pages, and WeChat's.
     pub lan_bases: Option<[String; 2]>,
     /// Where the business API is.
     pub business_base: String,
-    /// Where the simulator is, if it runs.
+    /// The origin of the simulator, if it runs.
     pub simulator_base: Option<String>,
-    /// Where the demo shop is, if it runs.
+    /// The origin of the demo shop, if it runs.
     pub shop_base: Option<String>,
-    /// Where the page of delivered events is, unless they are delivered elsewhere.
+    /// The origin of the page of delivered events, unless they are delivered elsewhere.
     pub events_base: Option<String>,
-    /// Who is asked for replies, if anybody is.
+    /// The webhook that is asked for replies, if there is one.
     pub reply_webhook: Option<Url>,
-    /// Who gets the events of accounts, if anybody does.
+    /// The webhook that gets the events of accounts, if there is one.
     pub event_webhook: Option<Url>,
-    /// The file with the platform's secret, the webhook's key among it.
+    /// The file with the platform's secret, including the webhooks' key.
     pub secret_file: PathBuf,
-    /// Variables that let another program use the same table, secret, bus and WeChat.
+    /// Variables with which another program uses the same table, secret, bus and WeChat.
     pub exports: Vec<(&'static str, String)>,
-    /// The business routes, to be called from inside.
+    /// The business routes, for calls from inside.
     pub business: Router,
-    /// What opens the door with keys, unless there is no such door or the table is elsewhere.
+    /// The ready API key, unless the API accepts no keys or the table is elsewhere.
     pub api_key: Option<ReadyKey>,
     tasks: JoinSet<()>,
-    // Last: it stops when everything that uses it has.
+    // The last field: it stops after everything that uses it.
     _database: Option<Embedded>,
 }
 
@@ -101,7 +101,7 @@ impl System {
         let lan = lan::address(args, public_url.as_deref())?;
         let listeners = Listeners::bind(args, environment, lan)?;
 
-        // Pushed to this process, whatever the outside calls it.
+        // Pushes go to this process, whatever the outside calls it.
         let bases = Bases::of(&listeners)?;
         let push_base = bases.public.clone();
         let variables = variables(environment, public_url.as_ref(), &bases, &listeners)?;
@@ -201,7 +201,7 @@ impl System {
         })
     }
 
-    /// Waits forever, or until a part of the system has ended, which none does by itself.
+    /// Waits forever, or until a part of the system has ended, which none does on its own.
     pub async fn run(&mut self) {
         self.tasks.join_next().await;
     }
@@ -239,7 +239,7 @@ fn platform_secret(args: &Args, folder: &DataDir, random: &Random) -> anyhow::Re
     }
 }
 
-/// The key that opens the door for keys, where there is such a door.
+/// The ready API key, if the API accepts keys.
 async fn ready_key(
     keys: Option<&ApiKeys>,
     folder: &DataDir,
@@ -252,8 +252,8 @@ async fn ready_key(
     }
 }
 
-/// The API as the demo shop calls it: with the key that is ready, like services outside AWS; else at the port for which
-/// none is needed.
+/// The API as the demo shop calls it: with the ready key, like services outside AWS; otherwise at the port that
+/// requires none.
 fn shop_api(key: Option<&ReadyKey>, public: &str, business: &str) -> (String, Option<SecretString>) {
     match key {
         Some(key) => (format!("{public}{KEY_DOOR}"), Some(key.text.clone())),
@@ -261,7 +261,7 @@ fn shop_api(key: Option<&ReadyKey>, public: &str, business: &str) -> (String, Op
     }
 }
 
-/// The variables for other programs, with where table, secret, bus and functions are.
+/// The variables for other programs, with the URLs of table, secret, bus and functions.
 fn exports(variables: &Variables, urls: [String; 4], is_embedded: bool) -> Vec<(&'static str, String)> {
     const ENDPOINTS: [&str; 4] = [
         "AWS_ENDPOINT_URL_DYNAMODB",
@@ -271,26 +271,26 @@ fn exports(variables: &Variables, urls: [String; 4], is_embedded: bool) -> Vec<(
     ];
     let mut exports = variables.to_export();
     exports.extend(ENDPOINTS.into_iter().zip(urls));
-    // A table elsewhere is reached with the region and the credentials that are in the environment already.
+    // A table elsewhere is called with the region and the credentials that are already in the environment.
     if is_embedded {
         exports.extend(ANY_CREDENTIALS.map(|(name, value)| (name, value.to_owned())));
     }
     exports
 }
 
-/// The real WeChat needs a way in.
+/// Checks that the real WeChat can reach the platform.
 fn check_tunnel(args: &Args, public_url: Option<&str>) -> anyhow::Result<()> {
     if args.no_simulator && public_url.is_none() {
         anyhow::bail!(
-            "--no-simulator needs the variable PUBLIC_BASE_URL: the https origin of a tunnel that leads to port {}, for \
-             WeChat pushes to no localhost",
+            "--no-simulator needs the variable PUBLIC_BASE_URL: the https origin of a tunnel that leads to port {}, since \
+             WeChat cannot push to localhost",
             args.port
         );
     }
     Ok(())
 }
 
-/// Who is asked for replies, and who gets the events of accounts: the sample, where nobody else does.
+/// The webhooks for replies and for the events of accounts: the sample, unless another is configured.
 fn webhooks(config: &Config, sample: Option<&TcpListener>) -> anyhow::Result<Webhooks> {
     let configured = Webhooks { replies: config.messages.webhook.clone(), events: config.events.webhook.clone() };
     let Some(sample) = sample else { return Ok(configured) };
@@ -301,7 +301,7 @@ fn webhooks(config: &Config, sample: Option<&TcpListener>) -> anyhow::Result<Web
     Ok(Webhooks { replies: Some(sample.clone()), events: configured.events.or(Some(sample)) })
 }
 
-/// In the cloud the webhook's calls would fail one by one; here somebody is looking.
+/// In the cloud the webhooks' calls would fail one by one; here the user can be told.
 fn check_webhook_key(webhooks: &Webhooks, secret: &PlatformSecret, file: &Path) -> anyhow::Result<()> {
     match secret.webhook_key {
         Err(error) if webhooks.replies.is_some() || webhooks.events.is_some() => {
@@ -340,7 +340,7 @@ fn simulate(
     };
     let state = folder.file(SIMULATOR_FILE);
     Simulator::new(options)
-        .with_context(|| format!("the simulator cannot go on from {}: {}", state.display(), folder.begin_anew()))
+        .with_context(|| format!("the simulator cannot continue from {}: {}", state.display(), folder.begin_anew()))
 }
 
 async fn run_simulator(simulator: Simulator, guard: Guard, listener: TcpListener, ticket_interval: Duration) {
@@ -362,21 +362,21 @@ async fn serve_simulator(simulator: Simulator, gate: Gate, listener: TcpListener
     }
 }
 
-/// What the cloud's schedules and the table's stream start.
+/// Starts what the cloud's schedules and the table's stream start.
 fn spawn_schedules(tasks: &mut JoinSet<()>, refresher: Refresher, token_lifetime: Duration) {
     tasks.spawn(schedule::renew_regularly(refresher.clone(), schedule::renew_interval(token_lifetime)));
     tasks.spawn(schedule::reconcile_hourly(refresher.clone()));
     tasks.spawn(schedule::watch_inbox(refresher));
 }
 
-/// What only this machine may call.
+/// Serves what only this machine may call.
 async fn serve(listener: TcpListener, router: Router, guard: Guard) {
     if let Err(error) = guard::serve(listener, router, &guard).await {
         tracing::error!("a server stopped: {error}");
     }
 }
 
-/// What the internet may call, through a tunnel of any name: the functions themselves check whatever comes.
+/// Serves what the internet may call, through a tunnel of any name: the functions themselves check each request.
 async fn serve_public(listener: TcpListener, router: Router) {
     if let Err(error) = axum::serve(listener, router).await {
         tracing::error!("the public routes stopped: {error}");

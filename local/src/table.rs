@@ -1,7 +1,7 @@
-//! The table, made in the embedded DynamoDB.
+//! The table, created in the embedded DynamoDB.
 //!
-//! The table is defined in `template.yaml`; this is its one copy in Rust, used by `cargo run` and by every test, and a
-//! test here holds it against the template. The retention, encryption and protection settings of the cloud have no
+//! The table is defined in `template.yaml`; this is its only copy in Rust, used by `cargo run` and by every test, and a
+//! test here compares it with the template. The cloud's settings for retention, encryption and protection have no
 //! meaning on this machine and are left out.
 
 use aws_sdk_dynamodb::Client;
@@ -14,18 +14,18 @@ use aws_sdk_dynamodb::types::{
     StreamSpecification, StreamViewType, TimeToLiveSpecification, TimeToLiveStatus,
 };
 
-/// Why there is no table.
+/// Why the table was not created.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// The definition lacks something the SDK requires.
+    /// The definition lacks something that the SDK requires.
     #[error("the definition of the table is incomplete")]
     Definition(#[from] BuildError),
-    /// DynamoDB refused, or did not answer.
-    #[error("the table {table} cannot be made: {reason}")]
+    /// DynamoDB refused, or did not respond.
+    #[error("the table {table} cannot be created: {reason}")]
     Refused {
         /// The table's name.
         table: String,
-        /// What DynamoDB says.
+        /// DynamoDB's message.
         reason: String,
     },
 }
@@ -33,13 +33,13 @@ pub enum TableError {
 /// The index of every list.
 const LIST: &str = "list";
 
-/// The attribute that holds when an item may be deleted, in Unix seconds.
+/// The attribute with the time from which an item may be deleted, in Unix seconds.
 const EXPIRES_AT: &str = "expires_at";
 
-/// The table as `CreateTable` takes it: keys `pk` and `sk`, the sparse indexes `due` and `list`, on-demand, a stream of keys.
+/// The input of `CreateTable`: keys `pk` and `sk`, the sparse indexes `due` and `list`, on-demand, a stream of keys.
 ///
 /// # Errors
-/// [`BuildError`] where the definition lacks something; the test below would see it first.
+/// [`BuildError`] if the definition is incomplete; the test below would notice it first.
 pub fn definition(name: &str) -> Result<CreateTableInputBuilder, BuildError> {
     let due = GlobalSecondaryIndex::builder()
         .index_name("due")
@@ -86,8 +86,8 @@ fn keys_only() -> Projection {
     Projection::builder().projection_type(ProjectionType::KeysOnly).build()
 }
 
-/// Makes the table and switches its expiry on; does nothing if that is done already. A table of an earlier version gets
-/// the index that it lacks, as an update of the stack gives it in the cloud.
+/// Creates the table and switches its expiry on; does nothing if that is done already. A table of an earlier version
+/// gets the index that it lacks, as with an update of the stack in the cloud.
 ///
 /// # Errors
 /// [`TableError`] naming the table.
@@ -101,7 +101,7 @@ pub async fn create_table(client: &Client, name: &str) -> Result<(), TableError>
     }
     let expiry = client.describe_time_to_live().table_name(name).send().await.map_err(|error| refused(name, &error))?;
     let status = expiry.time_to_live_description.and_then(|description| description.time_to_live_status);
-    // DynamoDB refuses to switch on what is on.
+    // DynamoDB refuses to switch on what is already on.
     if status == Some(TimeToLiveStatus::Enabled) {
         return Ok(());
     }
@@ -132,7 +132,7 @@ async fn add_list(client: &Client, name: &str) -> Result<(), TableError> {
 }
 
 fn refused<E: ProvideErrorMetadata, R>(table: &str, error: &SdkError<E, R>) -> TableError {
-    TableError::Refused { table: table.to_owned(), reason: error.message().unwrap_or("it does not answer").to_owned() }
+    TableError::Refused { table: table.to_owned(), reason: error.message().unwrap_or("it does not respond").to_owned() }
 }
 
 #[cfg(test)]
@@ -203,7 +203,7 @@ mod tests {
     #[tokio::test]
     async fn the_table_is_the_one_of_the_template() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
-        let template = std::fs::read_to_string(path).expect("template.yaml stands at the root of the workspace");
+        let template = std::fs::read_to_string(path).expect("template.yaml is at the root of the workspace");
         let embedded = Embedded::memory().unwrap();
         create_table(&embedded.client(), "table").await.unwrap();
         assert_eq!(described(&embedded.client()).await, in_template(&template));

@@ -1,11 +1,11 @@
-//! What the tests of several stand-ins for AWS share.
+//! What the tests of several local replacements for AWS share.
 
 use aws_config::SdkConfig;
 use axum::Router;
 use runtime::aws::local_config;
 use tokio::net::TcpListener;
 
-/// Serves a stand-in, and configures the SDK to call it.
+/// Serves a replacement, and configures the SDK to call it.
 pub(crate) async fn sdk_for(stand_in: Router) -> SdkConfig {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());

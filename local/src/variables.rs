@@ -1,4 +1,4 @@
-//! The variables of the design's contract, with what is true on this machine where they are not set.
+//! The environment variables of the functions, with this machine's values for those that are not set.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +14,14 @@ pub(crate) const SECRET: &str = "wechat-platform/secret";
 /// The bus, unless the environment names another.
 const BUS: &str = "wechat-platform";
 
-/// The functions that the console calls, by the names that they have here.
+/// The functions that the console calls, by their names here.
 pub(crate) const ACCOUNT_API: &str = "account-api";
 pub(crate) const PREAUTH_LINK: &str = "preauth-link";
 
-/// Where WeChat is.
+/// The base URLs of WeChat.
 const WECHAT: [&str; 3] = ["WECHAT_API_BASE_URL", "WECHAT_MP_BASE_URL", "WECHAT_OPEN_BASE_URL"];
 
-/// Those that another program needs to work with the same platform; the endpoints come in addition.
+/// The variables that another program needs to work with the same platform, besides the endpoints.
 const SHARED: [&str; 8] = [
     "TABLE_NAME",
     "SECRET_ID",
@@ -33,18 +33,18 @@ const SHARED: [&str; 8] = [
     WECHAT[2],
 ];
 
-/// Where the parts of this machine are.
+/// The URLs of this machine's parts.
 pub(crate) struct Here<'a> {
     pub(crate) public_base: &'a str,
     pub(crate) simulator_base: Option<&'a str>,
     pub(crate) files_url: Option<&'a str>,
 }
 
-/// Variables that have been looked up; without a value they are not there.
+/// The resolved variables; those without a value are missing.
 pub(crate) struct Variables(BTreeMap<&'static str, String>);
 
 impl Variables {
-    /// What `environment` says goes first, except where WeChat is when it is simulated.
+    /// The values of `environment` come first, except for the URLs of WeChat if it is simulated.
     pub(crate) fn new(environment: &impl Environment, here: &Here<'_>) -> Self {
         let web_domains = web_domains(environment.get("PUBLIC_BASE_URL").as_deref());
         let mut variables = BTreeMap::new();
@@ -85,13 +85,13 @@ impl Variables {
         Self(variables)
     }
 
-    /// The variables that let another program work with the same table, secret, bus and WeChat.
+    /// The variables with which another program works with the same table, secret, bus and WeChat.
     pub(crate) fn to_export(&self) -> Vec<(&'static str, String)> {
         SHARED.into_iter().filter_map(|name| Some((name, self.get(name)?))).collect()
     }
 }
 
-/// The 公众号开发域名 of a platform on this machine, where WeChat sends visitors back to: with a tunnel, its host too.
+/// The 公众号开发域名 of a platform on this machine, to which WeChat sends visitors back: with a tunnel, its host too.
 fn web_domains(tunnel: Option<&str>) -> String {
     let tunnel = tunnel.and_then(|url| Url::parse(url).ok());
     match tunnel.as_ref().and_then(Url::domain) {

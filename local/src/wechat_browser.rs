@@ -1,8 +1,8 @@
-//! A browser on a developer's desk that plays WeChat's.
+//! A desktop browser that plays WeChat's.
 //!
-//! Outside WeChat, the page where visitors log in shows a QR code instead of going on. The demo shop has a switch that
-//! sets a cookie; cookies of `localhost` go to all of its ports, and at the public one a request that carries it is taken
-//! for one of WeChat's browser on a phone. This is in `cargo run` only: no function knows of it.
+//! Outside WeChat, the page on which visitors log in shows a QR code instead of going on. The demo shop has a switch
+//! that sets a cookie; cookies of `localhost` are sent to all of its ports, and the public port treats a request that
+//! carries it as one of WeChat's browser on a phone. This is in `cargo run` only: no function knows about it.
 
 use axum::Router;
 use axum::extract::Request;
@@ -18,7 +18,7 @@ pub(crate) const COOKIE: &str = "wechat-browser";
 /// Its value in a browser that plays WeChat's.
 pub(crate) const ON: &str = "on";
 
-/// WeChat's on an Android phone.
+/// The `User-Agent` of WeChat's browser on an Android phone.
 const WECHAT: HeaderValue = HeaderValue::from_static(
     "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/130.0.0.0 Mobile \
      Safari/537.36 MMWEBID/1 MicroMessenger/8.0.50 WeChat/arm64 NetType/WIFI Language/zh_CN",
@@ -29,7 +29,7 @@ pub(crate) fn is_played<B>(request: &axum::http::Request<B>) -> bool {
     cookies(request.headers()).any(|(name, value)| (name, value) == (COOKIE, ON))
 }
 
-/// The router, for which such a browser is WeChat's.
+/// The router, which treats such a browser as WeChat's.
 pub(crate) fn playing_wechat(router: Router) -> Router {
     router.layer(middleware::from_fn(async |mut request: Request, next: Next| -> Response {
         if is_played(&request) {

@@ -1,4 +1,4 @@
-//! What `cargo run` says when everything runs: where to click, what to call, what to export.
+//! The text that `cargo run` prints when everything runs: where to click, what to call, what to export.
 
 use std::fmt::{self, Write as _};
 use std::path::Path;
@@ -14,22 +14,22 @@ use crate::inside::post;
 use crate::ready_key::ReadyKey;
 use crate::system::System;
 
-/// The port of the business API at which `cargo ops` looks for a running system unless it is told another.
+/// The port of the business API at which `cargo ops` looks for a running system by default.
 const DEFAULT_BUSINESS: &str = "http://127.0.0.1:3001";
 
-/// A link as the business API answers it.
+/// A link as the business API returns it.
 #[derive(Deserialize)]
 struct DemoLink {
     link_id: String,
     url: String,
 }
 
-/// The text, with a link that was made just now through the business API.
+/// The text, with a link that was just created through the business API.
 ///
 /// # Errors
-/// Where the API makes no link.
+/// If the API creates no link.
 pub async fn text(system: &System) -> anyhow::Result<String> {
-    let link = demo_link(system).await.context("the demo link could not be made")?;
+    let link = demo_link(system).await.context("the demo link could not be created")?;
     let business = &system.business_base;
     let authorize = if system.simulator_base.is_some() {
         "Authorize a demo account in a browser"
@@ -54,9 +54,9 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
     };
     write!(
         text,
-        "Ask what became of the link:\n  {}\n\n\
-         See all accounts, and how they are doing:\n  {}\n\n\
-         Make another link:\n  {} -H 'content-type: application/json' -d '{{\"requester_name\":\"Demo Shop\"}}'\n\n\
+        "Query the state of the link:\n  {}\n\n\
+         List all accounts, with their states:\n  {}\n\n\
+         Create another link:\n  {} -H 'content-type: application/json' -d '{{\"requester_name\":\"Demo Shop\"}}'\n\n\
          All that can be asked, in OpenAPI, also for a viewer of it:\n  {}\n\n",
         curl.of(&format!("/authorization-links/{}", link.link_id)),
         curl.of("/accounts"),
@@ -64,7 +64,10 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
         curl.of("/openapi.json"),
     )?;
     if system.api_key.is_some() {
-        write!(text, "Do what an operator does, who has IAM and needs no key here:\n  curl {business}/keys\n\n")?;
+        write!(
+            text,
+            "Act as an administrator, who has IAM in the cloud and needs no key here:\n  curl {business}/keys\n\n"
+        )?;
     }
     match &system.simulator_base {
         Some(base) => writeln!(
@@ -84,7 +87,7 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
     let option = business_option(business);
     writeln!(
         text,
-        "\nExamine the system, or put it to WeChat's release check, in another terminal:\n  \
+        "\nExamine the system, or run WeChat's release check against it, in another terminal:\n  \
          cargo ops doctor{option}\n  cargo ops release-check{option}"
     )?;
     if let Some(base) = &system.events_base {
@@ -96,7 +99,7 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
     match &system.reply_webhook {
         Some(url) => called(&mut text, "Followers are answered by the reply webhook", url, &system.secret_file)?,
         None => text.push_str(
-            "\nFollowers get no answer: --sample-webhook gives one, or a webhook of yours in REPLY_WEBHOOK_URL\n",
+            "\nFollowers get no reply: use --sample-webhook, or set REPLY_WEBHOOK_URL to a webhook of yours\n",
         ),
     }
     if let Some(url) = &system.event_webhook {
@@ -106,7 +109,7 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
     for (name, value) in &system.exports {
         writeln!(text, "  export {name}={value}")?;
     }
-    text.push_str("\nCtrl-C ends everything; what is stored is there again at the next start.\n");
+    text.push_str("\nCtrl-C ends everything; the stored data are there again at the next start.\n");
     Ok(text)
 }
 
@@ -133,14 +136,14 @@ impl Curl<'_> {
     }
 }
 
-/// What the commands below it need.
+/// The variables that the commands below it need.
 fn with_key(text: &mut String, key: &ReadyKey, system: &System) -> fmt::Result {
     if key.is_replaced {
-        text.push_str("The API key of the last start is not valid any more. This is a new one.\n\n");
+        text.push_str("The API key of the last start is no longer valid. This is a new one.\n\n");
     }
     write!(
         text,
-        "Call the API as your services do. First give the shell the address and a key, which opens everything for all \
+        "Call the API as your services do. First set the URL and a key, which permits everything for all \
          accounts\nand is kept in {}:\n  export API={}{KEY_DOOR} API_KEY={}\n\n",
         key.file.display(),
         system.local_base,
@@ -148,13 +151,13 @@ fn with_key(text: &mut String, key: &ReadyKey, system: &System) -> fmt::Result {
     )
 }
 
-/// Where the operator's tool finds the system, if it is not where the tool looks by itself.
+/// The option that tells `cargo ops` where the system is, if it is not at the default port.
 fn business_option(business: &str) -> String {
     let port = business.rsplit(':').next().filter(|_| business != DEFAULT_BUSINESS);
     port.map(|port| format!(" --business-port {port}")).unwrap_or_default()
 }
 
-/// The address without its query, which may carry a key.
+/// The URL without its query, which may contain a key.
 fn called(text: &mut String, what: &str, webhook: &Url, secret: &Path) -> fmt::Result {
     let mut shown = webhook.clone();
     shown.set_query(None);

@@ -1,7 +1,7 @@
-//! What the platform answers to a message, read as WeChat reads it (protocol sections 3.3 and 3.4).
+//! The platform's response to a message, read as WeChat reads it (protocol sections 3.3 and 3.4).
 //!
-//! Valid are 200 with an empty body, 200 with `success`, and 200 with a sealed reply from the account to the follower.
-//! Anything else is garbage, and so is silence: the follower reads [`FOLLOWER_SEES`].
+//! A valid response is 200 with an empty body, 200 with `success`, or 200 with a sealed reply from the account to the
+//! follower. Anything else is garbage, and so is silence: the follower reads [`FOLLOWER_SEES`].
 
 use std::time::Duration;
 
@@ -13,48 +13,48 @@ use crate::message::Written;
 use crate::push::PushAnswer;
 use crate::xml::Element;
 
-/// What a follower sees where the answer is garbage or none came.
+/// What a follower sees if the response is garbage or missing.
 pub const FOLLOWER_SEES: &str = "该公众号暂时无法提供服务";
 
 /// The outcome of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageOutcome {
-    /// The last answer, as it came.
+    /// The last response, as it came.
     pub answer: PushAnswer,
-    /// How often it was sent: more than once only where redelivery is on.
+    /// How often it was sent: more than once only if redelivery is on.
     pub attempts: u32,
-    /// How long the last answer took (whole milliseconds in JSON).
+    /// How long the last response took (whole milliseconds in JSON).
     #[serde(rename = "elapsed_ms", serialize_with = "to_milliseconds", deserialize_with = "from_milliseconds")]
     pub elapsed: Duration,
     /// The inner XML of a sealed reply that WeChat accepts.
     pub reply: Option<String>,
-    /// Why the answer is garbage; `None` if it is valid.
+    /// Why the response is garbage; `None` if it is valid.
     pub fault: Option<AnswerFault>,
 }
 
-/// Why an answer is garbage.
+/// Why a response is garbage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 pub enum AnswerFault {
-    /// No answer came in time, or there is no message URL.
-    #[error("no answer came")]
+    /// No response came in time, or there is no message URL.
+    #[error("no response came")]
     Unanswered,
-    /// Another status than 200.
+    /// The status is not 200.
     #[error("the status is not 200")]
     Status,
-    /// Neither empty nor `success` nor `<xml>` with the four elements of a sealed reply.
+    /// The body is neither empty nor `success` nor `<xml>` with the four elements of a sealed reply.
     #[error("neither empty, nor success, nor a sealed reply")]
     NotSealed,
-    /// `MsgSignature` does not fit token, `TimeStamp`, `Nonce` and `Encrypt`.
-    #[error("the MsgSignature of the reply does not fit")]
+    /// `MsgSignature` does not match token, `TimeStamp`, `Nonce` and `Encrypt`.
+    #[error("the MsgSignature of the reply does not match")]
     Signature,
-    /// Sealed with another key, or not whole.
+    /// Sealed with another key, or incomplete.
     #[error("the reply cannot be decrypted")]
     Undecipherable,
-    /// What was sealed ends with another appid than the platform's.
+    /// The sealed text ends with another appid than the platform's.
     #[error("the reply is sealed for another appid")]
     AppId,
-    /// What was sealed is not the XML of a reply.
+    /// The sealed text is not the XML of a reply.
     #[error("the sealed reply is not the XML of a message")]
     NotXml,
     /// `ToUserName` is not the follower, or `FromUserName` not the account.
@@ -63,19 +63,19 @@ pub enum AnswerFault {
     /// A `MsgType` that replies cannot have.
     #[error("the reply has no MsgType that WeChat knows")]
     MsgType,
-    /// Something that belongs to the `MsgType` is missing.
-    #[error("the reply lacks what belongs to its MsgType")]
+    /// An element that the `MsgType` requires is missing.
+    #[error("the reply lacks an element that its MsgType requires")]
     Incomplete,
     /// A text of more than 2,047 bytes.
-    #[error("the text of the reply is longer than WeChat takes")]
+    #[error("the text of the reply is longer than WeChat accepts")]
     TooLong,
 }
 
-/// The longest text that WeChat takes, in bytes.
+/// The longest text that WeChat accepts, in bytes.
 const LONGEST_TEXT: usize = 2_047;
 
 impl MessageOutcome {
-    /// 200 with an empty body or `success`: the account says nothing.
+    /// 200 with an empty body or `success`: the account does not reply.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.fault.is_none() && self.reply.is_none()
@@ -88,7 +88,7 @@ impl MessageOutcome {
         (reply.text_of("MsgType") == Some("text")).then(|| reply.text_of("Content").map(str::to_owned))?
     }
 
-    /// Judges an answer to `message`.
+    /// Checks a response to `message`.
     pub(crate) fn of(
         answer: PushAnswer,
         message: &Written,
@@ -133,7 +133,7 @@ fn open(body: &str, keyring: &Keyring) -> Result<String, AnswerFault> {
     String::from_utf8(opened.message).map_err(|_| AnswerFault::NotXml)
 }
 
-/// Whether an opened reply is one to this message.
+/// Checks that an opened reply belongs to this message.
 fn check(reply: &Element, message: &Written) -> Result<(), AnswerFault> {
     if reply.name != "xml" {
         return Err(AnswerFault::NotXml);

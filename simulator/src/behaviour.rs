@@ -1,10 +1,10 @@
-//! How long things live at WeChat's side, and what WeChat leaves open, which can change while the simulator runs.
+//! Lifetimes at WeChat's side, and behaviour that WeChat leaves open, which can change while the simulator runs.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How long what WeChat issues lives (protocol section 0). Whole seconds.
+/// The lifetimes of what WeChat issues (protocol section 0), in whole seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetimes {
     /// `component_access_token`.
@@ -31,7 +31,8 @@ impl Default for Lifetimes {
     }
 }
 
-/// What WeChat documents as open, or differently in different places. Can change while the simulator runs.
+/// Behaviour that WeChat leaves open, or documents differently in different places. Can change while the simulator
+/// runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, in any combination")]
@@ -42,11 +43,12 @@ pub struct Behaviour {
     pub delivery: Delivery,
     /// Whether push and redirect of one consent carry the same code.
     pub codes: Codes,
-    /// A push that is not answered with 200 `success`, and a message without a valid answer, is sent three times in all.
+    /// A push that is not answered with 200 `success`, or a message without a valid response, is sent three times in
+    /// all.
     pub redeliver_pushes: bool,
-    /// `api_get_authorizer_list` answers with empty refresh tokens (section 1.8, rule 2).
+    /// `api_get_authorizer_list` returns empty refresh tokens (section 1.8, rule 2).
     pub list_without_refresh_tokens: bool,
-    /// `api_get_authorizer_info` answers without a refresh token, as for an account that granted no API permission.
+    /// `api_get_authorizer_info` returns no refresh token, as for an account that granted no API permission.
     pub info_without_refresh_token: bool,
     /// What WeChat's browser does at a web login.
     pub web_login: WebLoginBehaviour,
@@ -56,12 +58,13 @@ pub struct Behaviour {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebLoginBehaviour {
-    /// A follower comes from the account's chat or menu: `snsapi_userinfo` goes straight back. Anybody else is asked.
+    /// A follower comes from the account's chat or menu: `snsapi_userinfo` goes straight back. Other visitors are
+    /// asked.
     pub silent: bool,
-    /// A page that asks for `snsapi_userinfo` is shown as a snapshot: the visitor is not asked, the openid is made up, and
-    /// the exchange answers `is_snapshotuser: 1`.
+    /// A page that asks for `snsapi_userinfo` is shown as a snapshot: the visitor is not asked, the openid is made up,
+    /// and the exchange returns `is_snapshotuser: 1`.
     pub snapshot: bool,
-    /// The callback is loaded twice with one code: instead of a redirect, a page that does it.
+    /// The callback is loaded twice with one code: instead of a redirect, a page does so.
     pub double_load: bool,
 }
 
@@ -74,19 +77,19 @@ pub enum Delivery {
     Concurrent,
     /// The push is answered before the merchant is redirected.
     PushFirst,
-    /// The merchant closes the page in time: no redirect.
+    /// The merchant closes the page before the redirect.
     PushOnly,
     /// The push is lost.
     RedirectOnly,
 }
 
-/// Whether the two codes of one consent are alike: unconfirmed for the real WeChat (section 1.4).
+/// Whether the two codes of one consent are equal: unconfirmed for the real WeChat (section 1.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Codes {
     /// One code for both.
     #[default]
     Same,
-    /// Push and redirect carry a code each.
+    /// Push and redirect each carry their own code.
     Different,
 }

@@ -1,4 +1,4 @@
-//! Times for the eye, as in China, which has one time of the day and no summer time. Whoever shows them names it once.
+//! Times for display, in China's one time zone, which has no summer time. Each page that shows them names it once.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The record of calls: what came, in which order, and how it was answered. Kept in memory, without secrets.
+//! The record of calls: what came, in which order, and how it was answered. In memory, without secrets.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 
 use crate::world::Effects;
 
-/// How many calls are remembered; the counters go on.
+/// How many calls are remembered; the counters continue.
 const REMEMBERED: usize = 100_000;
-/// The fields of a body that may be kept; whatever else there is may be a secret.
+/// The fields of a body that may be stored; any other may be a secret.
 const KEPT_FIELDS: [&str; 4] = ["component_appid", "authorizer_appid", "offset", "count"];
 
 /// One call.
@@ -18,15 +18,15 @@ const KEPT_FIELDS: [&str; 4] = ["component_appid", "authorizer_appid", "offset",
 pub struct Call {
     /// When it came.
     pub at: Timestamp,
-    /// Its path: one of [`crate::paths`], or whatever was asked.
+    /// Its path: one of [`crate::paths`], or any other.
     pub path: String,
     /// `component_appid`, `authorizer_appid`, `offset` and `count` of its body, where present.
     pub fields: Map<String, Value>,
-    /// How it went.
+    /// Its outcome.
     pub outcome: CallOutcome,
 }
 
-/// How a call went on the simulator's side, whatever the caller got to see of it.
+/// How a call ended on the simulator's side, whatever the caller saw of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CallOutcome {
@@ -38,7 +38,7 @@ pub enum CallOutcome {
     Lost,
 }
 
-/// How often everything happened.
+/// The counts of everything that happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Calls per path since this process started, refused and lost ones included.

@@ -1,6 +1,6 @@
-//! What merchants do in WeChat's own console, as a page: rename an account, change what it permits, authorize the platform
-//! and withdraw; and 500 merchants at once. WeChat's auditors decide about mini programs there too, and whoever tries web
-//! logins says who visits and what WeChat's browser does.
+//! The merchants' side of WeChat's own console, as a page: rename an account, change its permissions, authorize the
+//! platform and withdraw; also with 500 merchants at once. There WeChat's auditors decide about mini programs too, and
+//! a person who tries web logins chooses who visits and what WeChat's browser does.
 
 use askama::Template;
 use axum::Router;
@@ -19,16 +19,16 @@ use crate::html::page;
 use crate::simulator::Simulator;
 use crate::world::{Account, AccountKind};
 
-/// Where the page is.
+/// The path of the page.
 const PATH: &str = "/console";
 
-/// Accounts that the page shows.
+/// The most accounts that the page shows.
 const SHOWN: usize = 50;
 
-/// Merchants who come at once.
+/// Merchants who authorize at once.
 const MANY: usize = 500;
 
-/// Whether a request is for the page, which no fault touches.
+/// Whether a request is for the page, which no fault affects.
 pub(crate) fn is_under_path(path: &str) -> bool {
     path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
@@ -67,7 +67,7 @@ async fn add_many(State(simulator): State<Simulator>) -> Redirect {
     Redirect::to(PATH)
 }
 
-/// The boxes that are ticked; browsers leave out the others.
+/// The ticked boxes; browsers leave out the others.
 #[derive(Deserialize)]
 struct WebLoginBoxes {
     silent: Option<String>,
@@ -86,7 +86,7 @@ async fn set_web_login(State(simulator): State<Simulator>, Form(ticked): Form<We
     Redirect::to("/console#web-login")
 }
 
-/// What was changed of an account, and what its merchant does.
+/// The changes of an account, and its merchant's action.
 #[derive(Deserialize)]
 struct Changed {
     nick_name: String,
@@ -100,7 +100,7 @@ enum Action {
     Save,
     Authorize,
     Unauthorize,
-    /// The grant ends and nothing is pushed, as when an account is frozen or the push is lost.
+    /// The grant ends and nothing is pushed, as if an account is frozen or the push is lost.
     LoseGrant,
     PassAudit,
     RefuseAudit,

@@ -1,43 +1,43 @@
-//! The control API: what a test in the same process does with [`crate::Simulator`], for other processes and for `curl`.
+//! The control API: what a test in the same process does with [`crate::Simulator`], for other processes and `curl`.
 //!
-//! JSON in and out, under `/_simulator`. It lists secrets and asks nobody who they are: serve it on loopback only.
+//! JSON in and out, under `/_simulator`. It lists secrets and requires no authentication: serve it on loopback only.
 //!
 //! | route | does |
 //! |---|---|
 //! | `GET /_simulator/accounts` | the accounts, each with `authorized` |
-//! | `POST /_simulator/accounts` | `{"appid":"…","kind":"official-account"}` or `"mini-program"`, optionally `nick_name`, `user_name`, `principal_name`, `account_status` and `func_ids`: adds an account or replaces it; a grant that it has stays |
-//! | `POST /_simulator/permissions` | `{"authorizer_appid":"…","func_ids":[1,15]}`: other permission sets are granted from now on, and nothing is pushed; 404 where there is no grant |
+//! | `POST /_simulator/accounts` | `{"appid":"…","kind":"official-account"}` or `"mini-program"`, optionally `nick_name`, `user_name`, `principal_name`, `account_status` and `func_ids`: adds an account or replaces it; an existing grant stays |
+//! | `POST /_simulator/permissions` | `{"authorizer_appid":"…","func_ids":[1,15]}`: replaces the granted permission sets, and pushes nothing; 404 if there is no grant |
 //! | `POST /_simulator/authorized-accounts` | `{"count":500}`: adds accounts, each of which authorizes the platform; the pushes follow one after another |
-//! | `GET /_simulator/apis` | the APIs that are played, [`crate::KnownApi`] |
+//! | `GET /_simulator/apis` | the APIs that are modelled, [`crate::KnownApi`] |
 //! | `GET /_simulator/counters` | [`crate::Counters`] |
 //! | `GET /_simulator/calls` | the calls in order, [`crate::Call`] |
-//! | `GET /_simulator/requests?path=…` | the requests for this path as they came: `authorizer_appid`, `method`, `path`, `query`, `headers`, and `body` in Base64 |
-//! | `GET /_simulator/pushes` | what became of every push, [`crate::PushOutcome`] |
+//! | `GET /_simulator/requests?path=…` | the requests for this path, unchanged: `authorizer_appid`, `method`, `path`, `query`, `headers`, and `body` in Base64 |
+//! | `GET /_simulator/pushes` | the outcome of every push, [`crate::PushOutcome`] |
 //! | `GET /_simulator/secrets` | every secret, [`crate::IssuedSecret`] |
 //! | `GET`, `PUT /_simulator/behaviour` | [`crate::Behaviour`]: rotation, delivery, codes, redelivery, web login (`{"web_login":{"snapshot":true}}`) |
-//! | `POST /_simulator/faults` | adds an [`crate::Injection`]: `{"path":"/cgi-bin/component/api_component_token","fault":{"kind":"drop-after"},"times":1}`; an errcode is `{"kind":"errcode","value":{"errcode":45009,"errmsg":"…"}}`, a delay `{"kind":"delay","value":250}` in milliseconds, an answer with other bytes in the place of a text `{"kind":"garble","value":{"text":"…","bytes":[20]}}` |
+//! | `POST /_simulator/faults` | adds an [`crate::Injection`]: `{"path":"/cgi-bin/component/api_component_token","fault":{"kind":"drop-after"},"times":1}`; an errcode is `{"kind":"errcode","value":{"errcode":45009,"errmsg":"…"}}`, a delay `{"kind":"delay","value":250}` in milliseconds, a response with other bytes in place of a text `{"kind":"garble","value":{"text":"…","bytes":[20]}}` |
 //! | `DELETE /_simulator/faults` | forgets every fault |
-//! | `GET /_simulator/held` | how many answers are held, per path |
-//! | `POST /_simulator/release` | `{"path":"…"}`: lets the answers held on this path go |
-//! | `POST /_simulator/ticket` | pushes a ticket now; answers with the outcome |
+//! | `GET /_simulator/held` | how many responses are held, per path |
+//! | `POST /_simulator/release` | `{"path":"…"}`: releases the responses held on this path |
+//! | `POST /_simulator/ticket` | pushes a ticket now; returns the outcome |
 //! | `POST /_simulator/stop-tickets` | WeChat stops pushing tickets until `api_start_push_ticket` |
-//! | `POST /_simulator/authorize` | `{"authorizer_appid":"…","pre_auth_code":"…"}`, the code being optional: the merchant confirms. Answers with `redirect_code`, `expires_in` and `push`, the outcome, null where [`crate::Delivery`] says no push |
-//! | `POST /_simulator/unauthorize` | `{"authorizer_appid":"…"}`: revokes and pushes `unauthorized`; answers with the outcome, 404 where there is no grant |
-//! | `POST /_simulator/code` | `{"authorizer_appid":"…"}`: a further authorization code of an account that is authorized, as `{"code":"…"}`; nothing is pushed, 404 where there is no grant |
-//! | `POST /_simulator/messages` | `{"authorizer_appid":"…","open_id":"…","fields":{"MsgType":"text","Content":"…"}}`, the fields being texts or numbers, or `{"authorizer_appid":"…","xml":"<xml>…</xml>"}` for any inner XML: sends a message of the account; answers with [`crate::MessageOutcome`] |
+//! | `POST /_simulator/authorize` | `{"authorizer_appid":"…","pre_auth_code":"…"}`, the code being optional: the merchant confirms. Returns `redirect_code`, `expires_in` and `push`, the outcome, null if [`crate::Delivery`] excludes the push |
+//! | `POST /_simulator/unauthorize` | `{"authorizer_appid":"…"}`: revokes and pushes `unauthorized`; returns the outcome, 404 if there is no grant |
+//! | `POST /_simulator/code` | `{"authorizer_appid":"…"}`: a further authorization code of an authorized account, as `{"code":"…"}`; nothing is pushed, 404 if there is no grant |
+//! | `POST /_simulator/messages` | `{"authorizer_appid":"…","open_id":"…","fields":{"MsgType":"text","Content":"…"}}`, the fields being texts or numbers, or `{"authorizer_appid":"…","xml":"<xml>…</xml>"}` for any inner XML: sends a message to the account; returns [`crate::MessageOutcome`] |
 //! | `GET /_simulator/sent` | the customer-service messages that were accepted, [`crate::SentMessage`] |
-//! | `POST /_simulator/followers` | `{"authorizer_appid":"…","open_id":"…","follows":true}`: somebody follows the account, or does no longer |
+//! | `POST /_simulator/followers` | `{"authorizer_appid":"…","open_id":"…","follows":true}`: somebody follows or unfollows the account |
 //! | `POST /_simulator/subscriptions` | `{"authorizer_appid":"…","open_id":"…","template_id":"…"}`: a user of a mini program consents to one message of this template |
-//! | `POST /_simulator/login-codes` | `{"authorizer_appid":"…","open_id":"…"}`: a user opens a mini program; answers with the `code` of `wx.login`. Without `open_id` it is the person who is the follower of the chat page elsewhere |
-//! | `POST /_simulator/phone-codes` | `{"authorizer_appid":"…","number":"…"}`: a user hands over a phone number; answers with its `code` |
+//! | `POST /_simulator/login-codes` | `{"authorizer_appid":"…","open_id":"…"}`: a user opens a mini program; returns the `code` of `wx.login`. Without `open_id` the user is the same person as the follower of the chat page |
+//! | `POST /_simulator/phone-codes` | `{"authorizer_appid":"…","number":"…"}`: a user provides a phone number; returns its `code` |
 //! | `POST /_simulator/visitors` | `{"authorizer_appid":"…","open_id":"…","nickname":"…"}`, optionally `head_img_url`: adds a [`crate::Visitor`], who opens the account's pages until another one is added |
-//! | `POST /_simulator/web-login-codes` | `{"authorizer_appid":"…","open_id":"…","scope":"snsapi_base"}` or `"snsapi_userinfo"`: a visitor goes through the page of a web login; answers with its `code` |
+//! | `POST /_simulator/web-login-codes` | `{"authorizer_appid":"…","open_id":"…","scope":"snsapi_base"}` or `"snsapi_userinfo"`: a visitor passes the page of a web login; returns its `code` |
 //! | `PUT /_simulator/web-domains` | `{"hosts":["…"]}`: the platform's 公众号开发域名, to which web logins may go back |
-//! | `POST /_simulator/js-sdk-checks` | `{"appId":"…","timestamp":1700000000,"nonceStr":"…","signature":"…","url":"…"}`, the `url` being the page's `location.href`: what `wx.config` makes of it; answers with its `errMsg`, such as `config:ok` |
-//! | `POST /_simulator/used-quotas` | `{"authorizer_appid":"…","path":"…"}`: the account has used this path up for today |
-//! | `POST /_simulator/drafts` | `{"user_version":"…","user_desc":"…"}`: a developer uploads a draft for the platform's templates; answers with its `draft_id` |
-//! | `POST /_simulator/audits` | `{"authorizer_appid":"…","result":"passed"}`, `{…,"result":"refused","reason":"…","screenshots":[]}` or `{…,"result":"delayed","reason":"…"}`: decides about what a mini program has in audit, and sends the event; answers with [`crate::MessageOutcome`], 404 where there is nothing |
-//! | `POST /_simulator/registrations` | `{"name":"…","status":0,"msg":"OK"}`: pushes a fast-register result; with status 0 a new mini program. With `taskid` in the place of `name` it is that of a registration that was asked for by API, 404 where none is under way. Answers with `appid` and `push` |
+//! | `POST /_simulator/js-sdk-checks` | `{"appId":"…","timestamp":1700000000,"nonceStr":"…","signature":"…","url":"…"}`, the `url` being the page's `location.href`: checks it as `wx.config` does; returns the `errMsg`, such as `config:ok` |
+//! | `POST /_simulator/used-quotas` | `{"authorizer_appid":"…","path":"…"}`: uses up the account's quota for this path for today |
+//! | `POST /_simulator/drafts` | `{"user_version":"…","user_desc":"…"}`: a developer uploads a draft for the platform's templates; returns its `draft_id` |
+//! | `POST /_simulator/audits` | `{"authorizer_appid":"…","result":"passed"}`, `{…,"result":"refused","reason":"…","screenshots":[]}` or `{…,"result":"delayed","reason":"…"}`: decides about the version of a mini program in audit, and sends the event; returns [`crate::MessageOutcome`], 404 if none is in audit |
+//! | `POST /_simulator/registrations` | `{"name":"…","status":0,"msg":"OK"}`: pushes a fast-register result; with status 0 for a new mini program. With `taskid` instead of `name` it is that of a registration requested by API, 404 if none is in progress. Returns `appid` and `push` |
 //!
 //! Bodies need `Content-Type: application/json`. Mistakes are answered with 4xx and a text.
 
@@ -65,10 +65,10 @@ use crate::sent::SentMessage;
 use crate::simulator::Simulator;
 use crate::world::{Account, AccountKind, IssuedSecret, Registration};
 
-/// Where the control API stands.
+/// The prefix of the control API.
 pub(crate) const PREFIX: &str = "/_simulator";
 
-/// Whether a request is for the control API, which no fault touches.
+/// Whether a request is for the control API, which no fault affects.
 pub(crate) fn is_under_prefix(path: &str) -> bool {
     path.strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with('/'))
 }
@@ -308,7 +308,8 @@ async fn register(State(simulator): State<Simulator>, Json(asked): Json<Register
         (None, 0) => Some(registered(simulator.register_mini_program(name))),
         (None, _) => Some((None, simulator.fail_registration(name, *status, msg))),
     };
-    let (appid, push) = ended.ok_or_else(|| (StatusCode::NOT_FOUND, "no such registration is under way".to_owned()))?;
+    let (appid, push) =
+        ended.ok_or_else(|| (StatusCode::NOT_FOUND, "no such registration is in progress".to_owned()))?;
     Ok(Json(json!({ "appid": appid, "push": simulator.send(&push).await })))
 }
 
@@ -319,7 +320,7 @@ async fn code(State(simulator): State<Simulator>, Json(asked): Json<Authorizer>)
     Ok(Json(json!({ "code": code })))
 }
 
-/// Either of two forms; a name that belongs to neither is a mistake.
+/// Either of two forms; a name that belongs to neither is an error.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum SendMessage {
@@ -364,7 +365,7 @@ impl FieldsMessage {
         let message = Message::new(&account, &self.open_id, msg_type);
         self.fields.iter().try_fold(message, |message, (name, value)| {
             if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-                return Err(refused(format!("{name:?} is no name of a field")));
+                return Err(refused(format!("{name:?} is not a valid field name")));
             }
             match value {
                 Value::String(text) => Ok(message.with(name, text)),

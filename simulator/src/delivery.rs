@@ -1,7 +1,7 @@
-//! Sending pushes and messages: when, where to and how often (protocol sections 3.1 to 3.3).
+//! Sending pushes and messages: when, where and how often (protocol sections 3.1 to 3.3).
 //!
-//! Whatever becomes of a push is recorded. WeChat documents no second delivery for the URL of pushes, and two more for
-//! that of messages: either is an option, without the seconds that WeChat waits in between.
+//! The outcome of every push is recorded. WeChat documents no redelivery for the URL of pushes, and two for that of
+//! messages: either is an option, without the seconds that WeChat waits in between.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,9 +18,9 @@ use crate::push::{Envelope, Push, PushAnswer, PushOutcome, SealedPush};
 use crate::simulator::{Simulator, lock};
 use crate::world::{World, follower_of};
 
-/// How often a push is sent in all where redelivery is on.
+/// How often a push is sent in all if redelivery is on.
 const PUSH_ATTEMPTS: u32 = 3;
-/// Where an account's appid goes in the 消息与事件接收URL.
+/// The placeholder for an account's appid in the 消息与事件接收URL.
 const APP_ID_PLACE: &str = "$APPID$";
 
 impl Simulator {
@@ -29,7 +29,7 @@ impl Simulator {
         *lock(&self.0.push_url) = Some(url);
     }
 
-    /// A push with a new ticket, not sent yet. The ticket is good whether it is sent or not.
+    /// A push with a new ticket, not sent yet. The ticket is valid whether it is sent or not.
     #[must_use]
     pub fn ticket(&self) -> Push {
         let ticket = self.change(World::issue_ticket);
@@ -42,7 +42,7 @@ impl Simulator {
         self.send(&push).await
     }
 
-    /// WeChat stops pushing tickets on the timer, until `api_start_push_ticket` is called.
+    /// Stops WeChat's timed pushes of tickets, until `api_start_push_ticket` is called.
     pub fn stop_ticket_pushes(&self) {
         self.change(|world, _| world.stop_tickets());
     }
@@ -60,13 +60,13 @@ impl Simulator {
         }
     }
 
-    /// Seals a message as of now, with a fresh nonce.
+    /// Seals a message now, with a fresh nonce.
     #[must_use]
     pub fn seal(&self, push: &Push) -> SealedPush {
         self.seal_with(&self.keys_in_use(), &push.envelope(&self.platform().component_appid))
     }
 
-    /// Seals a message and posts it to the push URL; up to three times where redelivery is on.
+    /// Seals a message and posts it to the push URL; up to three times if redelivery is on.
     pub async fn send(&self, push: &Push) -> PushOutcome {
         let allowed = self.allowed_attempts();
         let mut attempts = 0;
@@ -80,18 +80,18 @@ impl Simulator {
         }
     }
 
-    /// Posts a sealed message as it is, once: for duplicates and for what was tampered with.
+    /// Posts a sealed message unchanged, once: for duplicates and tampered messages.
     pub async fn send_sealed(&self, sealed: &SealedPush) -> PushOutcome {
         let answer = self.post(sealed).await;
         self.record(PushOutcome { info_type: sealed.info_type.clone(), attempts: 1, answer })
     }
 
-    /// Sends a push while the caller goes on.
+    /// Sends a push while the caller continues.
     pub(crate) fn send_in_background(&self, push: Push) {
         self.send_all_in_background(vec![push]);
     }
 
-    /// Sends pushes one after another while the caller goes on.
+    /// Sends pushes one after another while the caller continues.
     pub(crate) fn send_all_in_background(&self, pushes: Vec<Push>) {
         let simulator = self.clone();
         let mut background = lock(&self.0.background);
@@ -103,13 +103,13 @@ impl Simulator {
         });
     }
 
-    /// Waits until every push that a page or `api_start_push_ticket` set off is answered.
+    /// Waits until every push that a page or `api_start_push_ticket` caused is answered.
     pub async fn pushes_settled(&self) {
         let background = std::mem::take(&mut *lock(&self.0.background));
         background.join_all().await;
     }
 
-    /// The outcome of every push, in the order of the answers.
+    /// The outcome of every push, in the order of the responses.
     #[must_use]
     pub fn pushes(&self) -> Vec<PushOutcome> {
         lock(&self.0.pushes).clone()
@@ -151,16 +151,16 @@ impl Simulator {
         *lock(&self.0.message_url) = Some(url);
     }
 
-    /// Seals a message as of now, with a fresh nonce.
+    /// Seals a message now, with a fresh nonce.
     #[must_use]
     pub fn seal_message(&self, message: &Message) -> SealedPush {
         let written = message.written(self.now(), self.random());
         self.seal_with(&self.keys_in_use(), &written.envelope())
     }
 
-    /// Seals a message and posts it to the message URL of its account; up to three times where redelivery is on, until
-    /// the answer is valid. The account need not have granted anything. What [`crate::Account::follower`] says stands on
-    /// the chat page.
+    /// Seals a message and posts it to the message URL of its account; up to three times if redelivery is on, until the
+    /// response is valid. The account need not have granted anything. Messages of [`crate::Account::follower`] appear
+    /// on the chat page.
     pub async fn send_message(&self, message: &Message) -> MessageOutcome {
         let written = message.written(self.now(), self.random());
         let from_the_chat = written.open_id == follower_of(&written.authorizer);

@@ -1,7 +1,7 @@
 //! Faults on demand, per path: what a network and a busy WeChat do to a caller.
 //!
-//! A fault acts outside of the rules: before a call takes effect or after it, never in between. Where several fit, the
-//! one injected first acts, so that faults for one call each form a script.
+//! A fault acts outside the rules: before a call takes effect or after it, never in between. If several match, the one
+//! injected first acts, so that faults for one call each form a script.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::paths;
 
-/// What goes wrong.
+/// The kind of a fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "value", rename_all = "kebab-case")]
 pub enum Fault {
@@ -21,33 +21,33 @@ pub enum Fault {
     Errcode {
         /// WeChat's code.
         errcode: i64,
-        /// WeChat's words; a `rid` is added.
+        /// WeChat's text; a `rid` is added.
         errmsg: String,
     },
     /// An HTML page with status 502; the call has no effect.
     BadGateway,
-    /// The call takes effect at once, its answer comes this much later (real time; milliseconds in JSON).
+    /// The call takes effect at once, and its response comes this much later (real time; milliseconds in JSON).
     Delay(#[serde(serialize_with = "to_milliseconds", deserialize_with = "from_milliseconds")] Duration),
     /// The connection is closed before the body is read: the call has no effect, and WeChat does not know of it.
     DropUnread,
-    /// The request is read, then the connection is closed without an answer; the call has no effect.
+    /// The request is read, then the connection is closed without a response; the call has no effect.
     DropBefore,
-    /// The call takes effect, then the connection is closed without an answer.
+    /// The call takes effect, then the connection is closed without a response.
     DropAfter,
-    /// The request is read, and the call waits until it is released: then the rules decide. It has no effect if the caller is
-    /// gone before.
+    /// The request is read, and the call waits until it is released: then the rules decide. It has no effect if the
+    /// caller disconnects before.
     HoldBefore,
-    /// The call takes effect, then its answer is held until it is released or the caller is gone.
+    /// The call takes effect, then its response is held until it is released or the caller disconnects.
     Hold,
-    /// The same, but the head and the first half of the body of the answer are sent before.
+    /// The same, but the head and the first half of the response's body are sent before.
     HoldHalfway,
-    /// The call takes effect, and its answer ends after this many bytes of its body: the connection is closed although the
-    /// head promised all of them.
+    /// The call takes effect, and its response ends after this many bytes of its body: the connection is closed
+    /// although the head promised all of them.
     CutShort(usize),
-    /// The call takes effect, and its answer has these headers, in the place of any of the same names. A name may be there
+    /// The call takes effect, and its response has these headers instead of any with the same names. A name may occur
     /// several times.
     Headers(Vec<(String, String)>),
-    /// The call takes effect, and this is answered instead.
+    /// The call takes effect, and this is the response instead.
     Answer {
         /// The status.
         status: u16,
@@ -56,7 +56,8 @@ pub enum Fault {
         /// The body.
         body: Vec<u8>,
     },
-    /// The call takes effect; wherever its answer has the text, these bytes take its place, whatever becomes of the JSON.
+    /// The call takes effect; these bytes replace the text wherever its response has it, even if the JSON becomes
+    /// invalid.
     Garble {
         /// The text, such as a merchant's name.
         text: String,
@@ -65,7 +66,7 @@ pub enum Fault {
     },
 }
 
-/// What WeChat says with the codes that it refuses callers, tokens and grants with.
+/// WeChat's texts for the codes with which it refuses callers, tokens and grants.
 const WORDS: [(i64, &str); 9] = [
     (-1, "system error"),
     (40001, "invalid credential, access_token is invalid or not latest"),
@@ -79,45 +80,45 @@ const WORDS: [(i64, &str); 9] = [
 ];
 
 impl Fault {
-    /// Refused with this code, in WeChat's words for it.
+    /// A refusal with this code and WeChat's text for it.
     #[must_use]
     pub fn errcode(errcode: i64) -> Self {
         let words = WORDS.iter().find(|(known, _)| *known == errcode).map_or("refused", |(_, words)| *words);
         Self::Errcode { errcode, errmsg: words.to_owned() }
     }
 
-    /// Refused because the caller's address is not on the whitelist (section 0): the words name the address.
+    /// A refusal because the caller's address is not on the allow list (section 0): the text names the address.
     #[must_use]
     pub fn ip_not_registered() -> Self {
         Self::errcode(61004)
     }
 
-    /// Refused as busy: errcode −1.
+    /// A refusal as busy: errcode −1.
     #[must_use]
     pub fn system_error() -> Self {
         Self::errcode(-1)
     }
 
-    /// An answer with this `Content-Type`, such as JSON that calls itself `text/plain`.
+    /// A response with this `Content-Type`, such as JSON labelled `text/plain`.
     #[must_use]
     pub fn content_type(content_type: &str) -> Self {
         Self::header("content-type", content_type)
     }
 
-    /// An answer with this header.
+    /// A response with this header.
     #[must_use]
     pub fn header(name: &str, value: &str) -> Self {
         Self::Headers(vec![(name.to_owned(), value.to_owned())])
     }
 
-    /// Another answer with status 200: this body, of this type.
+    /// Another response with status 200: this body, of this type.
     #[must_use]
     pub fn answer(content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let headers = vec![("content-type".to_owned(), content_type.to_owned())];
         Self::Answer { status: 200, headers, body: body.into() }
     }
 
-    /// An answer in which these bytes take the place of the text.
+    /// A response in which these bytes replace the text.
     #[must_use]
     pub fn garble(text: &str, bytes: &[u8]) -> Self {
         Self::Garble { text: text.to_owned(), bytes: bytes.to_vec() }
@@ -134,15 +135,15 @@ impl Fault {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Injection {
-    /// The path; [`paths::ANY`] for every one.
+    /// The path; [`paths::ANY`] for every path.
     pub path: String,
-    /// What goes wrong.
+    /// The fault.
     pub fault: Fault,
     /// Only calls for this account: with its token, with a body that names it or a code of its own, or a login with its
     /// `appid`.
     #[serde(default)]
     pub authorizer_appid: Option<AppId>,
-    /// How many calls; without it, every one until the faults are cleared.
+    /// How many calls; if missing, every one until the faults are cleared.
     #[serde(default)]
     pub times: Option<u32>,
     /// Whether it may stay unused ([`crate::Simulator::unused_faults`]).
@@ -157,7 +158,7 @@ impl Injection {
         Self { times: Some(times), ..self }
     }
 
-    /// What the test shows holds whether such a call is made or not: the fault may stay unused.
+    /// What the test shows holds whether or not such a call is made: the fault may stay unused.
     #[must_use]
     pub fn if_called(self) -> Self {
         Self { if_called: true, ..self }
@@ -187,7 +188,7 @@ pub(crate) struct Faults {
 #[derive(Default)]
 struct Injections {
     in_force: Vec<InForce>,
-    /// What had acted on fewer calls than ordered when the faults were cleared.
+    /// The injections that had acted on fewer calls than ordered when the faults were cleared.
     cleared_unused: Vec<Injection>,
 }
 
@@ -197,13 +198,13 @@ struct InForce {
 }
 
 impl InForce {
-    /// Whether it still has to act: on every call that was ordered, or on one if none was counted.
+    /// Whether it still has to act: on every call that was ordered, or on one if there is no count.
     const fn is_unused(&self) -> bool {
         !self.injection.if_called && (self.injection.times.is_some() || !self.has_acted)
     }
 }
 
-/// Per path: how many answers are held, and how often they were released.
+/// Per path: how many responses are held, and how often they were released.
 #[derive(Default)]
 struct Holds {
     held: BTreeMap<String, usize>,
@@ -235,12 +236,12 @@ impl Faults {
         injections.cleared_unused.iter().chain(in_force.map(|in_force| &in_force.injection)).cloned().collect()
     }
 
-    /// Whether the fault that acts on this call does so before its body is read; it is used up by one then.
+    /// Whether the fault that acts on this call does so before its body is read; if so, one use of it is spent.
     pub(crate) fn is_dropped_unread(&self, path: &str, authorizer: Option<&str>) -> bool {
         self.next_if(path, authorizer, |fault| *fault == Fault::DropUnread).is_some()
     }
 
-    /// The fault that acts on this call, used up by one.
+    /// The fault that acts on this call, after spending one use of it.
     pub(crate) fn next(&self, path: &str, authorizer: Option<&str>) -> Option<Fault> {
         self.next_if(path, authorizer, |_| true)
     }
@@ -261,7 +262,7 @@ impl Faults {
         Some(fault)
     }
 
-    /// Holds an answer until its path is released.
+    /// Holds a response until its path is released.
     pub(crate) async fn hold(&self, path: &str) {
         let mut changes = self.holds.subscribe();
         let mut before = 0;
@@ -274,18 +275,18 @@ impl Faults {
         let _ = changes.wait_for(|holds| holds.releases(path) != before).await;
     }
 
-    /// Lets every answer held on this path go.
+    /// Releases every response held on this path.
     pub(crate) fn release(&self, path: &str) {
         self.holds.send_modify(|holds| *holds.releases.entry(path.to_owned()).or_default() += 1);
     }
 
-    /// Waits until `count` calls or answers are held on this path.
+    /// Waits until `count` calls or responses are held on this path.
     pub(crate) async fn until_held(&self, path: &str, count: usize) {
         let mut changes = self.holds.subscribe();
         let _ = changes.wait_for(|holds| holds.held.get(path).copied().unwrap_or_default() >= count).await;
     }
 
-    /// How many answers are held per path.
+    /// How many responses are held per path.
     pub(crate) fn held(&self) -> BTreeMap<String, usize> {
         self.holds.borrow().held.clone()
     }
@@ -295,7 +296,7 @@ impl Faults {
     }
 }
 
-/// Counts a held answer until it goes or its caller is gone.
+/// Counts a held response until it is released or its caller disconnects.
 struct Held<'a> {
     faults: &'a Faults,
     path: &'a str,

@@ -1,8 +1,8 @@
-//! HTML as an answer. The policy names our styles and our one script by their hashes, so nothing that a platform or a
-//! follower says can become either.
+//! HTML responses. The policy names our styles and our one script by their hashes, so nothing that a platform or a
+//! follower sends can become either.
 //!
-//! Where forms lead is left open: browsers apply `form-action` to every redirect that follows, and a merchant who
-//! confirms is sent on by the platform to wherever its business wants.
+//! The targets of forms are not restricted: browsers apply `form-action` to every redirect that follows, and the
+//! platform sends a merchant who confirms wherever its business wants.
 
 use std::sync::LazyLock;
 
@@ -17,13 +17,13 @@ use sha2::{Digest as _, Sha256};
 
 use crate::simulator::Simulator;
 
-/// Of the pages that play WeChat's, behind [`design::STYLE`].
+/// The style of the pages that imitate WeChat's, after [`design::STYLE`].
 pub(crate) const WECHAT_STYLE: &str = include_str!("../templates/wechat.css");
-/// Of the pages in the frame, behind it.
+/// The style of the pages in the frame, after it.
 pub(crate) const PAGES_STYLE: &str = include_str!("../templates/pages.css");
-/// Of a conversation, behind it.
+/// The style of a conversation, after it.
 pub(crate) const CHAT_STYLE: &str = include_str!("../templates/chat.css");
-/// Of a conversation.
+/// The script of a conversation.
 pub(crate) const CHAT_SCRIPT: &str = include_str!("../templates/chat.js");
 
 static POLICY: LazyLock<String> = LazyLock::new(|| {
@@ -45,12 +45,12 @@ impl Simulator {
     }
 }
 
-/// A template as an answer.
+/// A template as a response.
 pub(crate) fn page(template: &impl Template) -> Response {
     page_under(&POLICY, template)
 }
 
-/// The same for a page with a frame, which may lead anywhere.
+/// The same for a page with a frame, which may show any page.
 pub(crate) fn page_with_frame(template: &impl Template) -> Response {
     page_under(&format!("{}; frame-src http: https:", *POLICY), template)
 }

@@ -2,7 +2,8 @@
 //! [`Message`], sealed into a [`crate::SealedPush`], sent with [`crate::Simulator::send_message`].
 //!
 //! A message gets its `CreateTime` and `MsgId` when it is sealed for the first time and keeps them: whatever is sent
-//! again, by a test or for want of an answer, is the same message. Each sealing has a timestamp and a nonce of its own.
+//! again, by a test or because no response came, is the same message. Each sealing has a timestamp and a nonce of its
+//! own.
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,12 +15,12 @@ use crate::push::Envelope;
 use crate::world::Account;
 use crate::xml::{Element, element};
 
-/// A `MsgId` has 19 digits and fits into 63 bits: more than a JavaScript number can hold, as WeChat's do.
+/// A `MsgId` has 19 digits and fits into 63 bits: more than a JavaScript number can hold, like WeChat's.
 const LOWEST_ID: u64 = 1_000_000_000_000_000_000;
-/// How many there are from there on.
+/// How many ids there are from there on.
 const IDS: u64 = 8_000_000_000_000_000_000;
 
-/// A message or an event, before it is sealed. Clones are the same message. No `Debug`: it is what a follower wrote.
+/// A message or an event before it is sealed. Clones are the same message. No `Debug`: it contains a follower's text.
 #[derive(Clone)]
 pub struct Message {
     authorizer: AppId,
@@ -28,7 +29,7 @@ pub struct Message {
 
 #[derive(Clone)]
 enum Source {
-    /// Somebody else's XML, sealed as it is.
+    /// Any XML, sealed unchanged.
     Whole(String),
     /// `CreateTime` and `MsgId` are added unless they are among the fields.
     Fields { fields: Vec<(String, String)>, stamp: Arc<OnceLock<(Timestamp, u64)>> },
@@ -64,18 +65,18 @@ impl Message {
         Self { authorizer: to.appid.clone(), xml: Source::Fields { fields, stamp: Arc::default() } }
     }
 
-    /// Any inner XML for this account, sealed as it is. It is no matter whether it is XML at all.
+    /// Any inner XML for this account, sealed unchanged. It need not even be XML.
     #[must_use]
     pub fn of(authorizer: &AppId, xml: impl Into<String>) -> Self {
         Self { authorizer: authorizer.clone(), xml: Source::Whole(xml.into()) }
     }
 
-    /// The message with this field, in place of another one of the name. `CreateTime` and `MsgId` can be given too. A
-    /// message of [`Message::of`] stays as it is.
+    /// The message with this field, which replaces another one of the name. `CreateTime` and `MsgId` can be given too.
+    /// A message of [`Message::of`] stays unchanged.
     #[must_use]
     pub fn with(mut self, name: &str, text: &str) -> Self {
         if let Source::Fields { fields, stamp } = &mut self.xml {
-            // Another text is another message: what was sealed before must not lend it its id.
+            // Another text is another message: it must not inherit the id of what was sealed before.
             *stamp = Arc::default();
             match fields.iter_mut().find(|(known, _)| known == name) {
                 Some((_, known)) => text.clone_into(known),
@@ -85,7 +86,7 @@ impl Message {
         self
     }
 
-    /// The message as it goes out; `now` and `random` serve the first time only.
+    /// The message as it is sent; `now` and `random` matter only the first time.
     pub(crate) fn written(&self, now: Timestamp, random: &Random) -> Written {
         match &self.xml {
             Source::Whole(xml) => {
@@ -120,7 +121,7 @@ fn elements(fields: &[(String, String)], at: Timestamp, id: u64) -> Vec<(String,
     elements
 }
 
-/// What is said about a message before what its sender typed, of XML that no parser reads because of that.
+/// The elements of a message before the sender's text, for XML that no parser reads because of that text.
 fn head_of(xml: &str) -> Element {
     let text = |name: &str| {
         let (_, rest) = xml.split_once(&format!("<{name}>"))?;
@@ -132,14 +133,14 @@ fn head_of(xml: &str) -> Element {
     Element::of_texts(&names.into_iter().filter_map(text).collect::<Vec<_>>())
 }
 
-/// A message as it goes out, and what WeChat knows of it.
+/// A message as it is sent, and WeChat's knowledge of it.
 pub(crate) struct Written {
     pub(crate) authorizer: AppId,
     /// `ToUserName`: `gh_…`.
     pub(crate) user_name: String,
     /// `FromUserName`.
     pub(crate) open_id: String,
-    /// The tree, as far as it is known.
+    /// The parsed elements, as far as they could be read.
     pub(crate) tree: Element,
     /// `message.text` or `event.CLICK`.
     name: String,

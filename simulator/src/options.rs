@@ -1,4 +1,4 @@
-//! What a simulator is started with.
+//! The options of a simulator.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub struct Options {
     pub platform: Platform,
     /// 授权发起页域名: the bare host on which links and callbacks must live, such as `localhost`.
     pub launch_host: String,
-    /// 公众号开发域名: the bare hosts to which web logins may go back, and to children `APPID.host` of them for one account.
+    /// 公众号开发域名: the bare hosts to which web logins may return, and for one account to their children `APPID.host`.
     /// [`crate::Simulator::set_web_domains`] changes them.
     pub web_domains: Vec<String>,
     /// 授权事件接收URL, such as `http://localhost:3000/wechat/events`. Without one, pushes are recorded as not
@@ -28,26 +28,26 @@ pub struct Options {
     /// `http://localhost:3000/wechat/accounts/$APPID$/events`. Without one, messages stay unanswered.
     /// [`crate::Simulator::set_message_url`] changes it.
     pub message_url: Option<String>,
-    /// Where every rule reads the time.
+    /// The clock that the rules use.
     pub clock: SharedClock,
-    /// Where tokens, codes and nonces come from.
+    /// The source of tokens, codes and nonces.
     pub random: Random,
-    /// How long things live.
+    /// The lifetimes.
     pub lifetimes: Lifetimes,
-    /// What WeChat leaves open, at the start.
+    /// The behaviour that WeChat leaves open, at the start.
     pub behaviour: Behaviour,
-    /// The accounts that merchants can choose from. A state file that exists already has its own.
+    /// The accounts that merchants can choose from. An existing state file has its own.
     pub accounts: Vec<Account>,
-    /// A file that holds the state across restarts: read at the start, written before an answer leaves.
+    /// A file that holds the state across restarts: read at the start, written before a response is sent.
     pub state_file: Option<PathBuf>,
-    /// The pages that those without a counterpart at WeChat lead to, in order: the chat, the merchants, and what else
-    /// runs next to the simulator.
+    /// The pages in the navigation of those without a counterpart at WeChat, in order: the chat, the merchants, and
+    /// whatever else runs next to the simulator.
     pub neighbours: Vec<Neighbour>,
 }
 
 impl Options {
     /// A simulator with the demo accounts, WeChat's lifetimes, the launch host as its only web domain, no URL, no state
-    /// file and no neighbours but its own pages.
+    /// file and no neighbours except its own pages.
     #[must_use]
     pub fn new(platform: Platform, launch_host: &str, clock: SharedClock) -> Self {
         Self {

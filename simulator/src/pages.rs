@@ -1,8 +1,8 @@
 //! The two authorization pages (protocol section 2): a merchant comes from the platform's launch page, chooses an
-//! account, confirms or cancels.
+//! account, and confirms or cancels.
 //!
-//! What WeChat checks is checked: the host of the `Referer`, the host of `redirect_uri`, the pre-auth code, the
-//! parameters. Unlike WeChat's, the pages ask for no login: every demo account is the visitor's.
+//! The checks are WeChat's: the host of the `Referer`, the host of `redirect_uri`, the pre-auth code, the parameters.
+//! Unlike WeChat's, the pages require no login: every demo account belongs to the visitor.
 
 use std::collections::HashMap;
 
@@ -32,10 +32,10 @@ pub(crate) fn router() -> Router<Simulator> {
         .route(paths::CONSENT, post(consent))
 }
 
-/// Accounts that a page of choice has: a visitor of WeChat's has a few.
+/// The most accounts to choose from: a visitor of WeChat's page has a few.
 const SHOWN: usize = 50;
 
-/// For a person who opens the port: what it is and where to go.
+/// The page for a person who opens the port: what it is and where to go.
 async fn home(State(simulator): State<Simulator>) -> Response {
     page(&HomePage { navigation: simulator.navigation(None) })
 }
@@ -124,7 +124,7 @@ struct Link {
     category_ids: Option<Vec<u32>>,
 }
 
-/// The parameters that the form carries on, unchanged.
+/// The parameters that the form keeps unchanged.
 const CARRIED: [&str; 6] =
     ["component_appid", "pre_auth_code", "redirect_uri", "auth_type", "biz_appid", "category_id_list"];
 
@@ -157,7 +157,7 @@ impl Link {
         Ok(Self { pre_auth_code, redirect_uri, kinds, biz_appid, category_ids })
     }
 
-    /// `biz_appid` wins over a conflicting `auth_type`.
+    /// `biz_appid` takes precedence over a conflicting `auth_type`.
     fn admits(&self, account: &Account) -> bool {
         self.biz_appid.as_ref().map_or_else(|| self.kinds.contains(&account.kind), |appid| *appid == account.appid)
     }
@@ -172,7 +172,7 @@ impl Link {
     }
 }
 
-/// A parameter; missing and empty are alike.
+/// A parameter; a missing one and an empty one are alike.
 fn text<'a>(parameters: &'a Parameters, name: &str) -> Option<&'a str> {
     parameters.get(name).map(String::as_str).filter(|text| !text.is_empty())
 }

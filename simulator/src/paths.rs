@@ -1,14 +1,14 @@
-//! The paths that a platform calls by itself or sends merchants to, as WeChat names them (protocol sections 1, 2, 5.4
-//! and 5.6).
-//! Faults and counters go by paths, also by those that only services call: the table of `api` has them.
+//! The paths that a platform calls on its own behalf or sends merchants to, under WeChat's names (protocol sections 1,
+//! 2, 5.4 and 5.6). Faults and counters are per path, including paths that only services call: the table of `api` has
+//! those.
 
 /// Switches the ticket push on (section 1.1).
 pub const START_PUSH_TICKET: &str = "/cgi-bin/component/api_start_push_ticket";
-/// Trades a ticket for the component token (section 1.2).
+/// Exchanges a ticket for the component token (section 1.2).
 pub const COMPONENT_TOKEN: &str = "/cgi-bin/component/api_component_token";
 /// Issues a pre-auth code (section 1.3).
 pub const CREATE_PREAUTHCODE: &str = "/cgi-bin/component/api_create_preauthcode";
-/// Trades an authorization code for the account's tokens (section 1.4).
+/// Exchanges an authorization code for the account's tokens (section 1.4).
 pub const QUERY_AUTH: &str = "/cgi-bin/component/api_query_auth";
 /// Renews an authorizer token (section 1.5).
 pub const AUTHORIZER_TOKEN: &str = "/cgi-bin/component/api_authorizer_token";
@@ -16,9 +16,9 @@ pub const AUTHORIZER_TOKEN: &str = "/cgi-bin/component/api_authorizer_token";
 pub const GET_AUTHORIZER_INFO: &str = "/cgi-bin/component/api_get_authorizer_info";
 /// Lists the authorized accounts (section 1.7).
 pub const GET_AUTHORIZER_LIST: &str = "/cgi-bin/component/api_get_authorizer_list";
-/// A customer-service message (section 5.6), which answers the release check.
+/// A customer-service message (section 5.6), which the release check requires.
 pub const CUSTOM_SEND: &str = "/cgi-bin/message/custom/send";
-/// Trades the code of a web login for the visitor's tokens (section 5.4).
+/// Exchanges the code of a web login for the visitor's tokens (section 5.4).
 pub const WEB_LOGIN_TOKEN: &str = "/sns/oauth2/component/access_token";
 /// Renews a visitor's token (section 5.4).
 pub const WEB_LOGIN_REFRESH: &str = "/sns/oauth2/component/refresh_token";

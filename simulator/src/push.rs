@@ -1,8 +1,8 @@
 //! Pushes to the 授权事件接收URL (protocol sections 3.1 and 3.2): built as a [`Push`], sealed into a [`SealedPush`], sent.
 //! The messages of authorized accounts travel in the same envelope: [`crate::Message`].
 //!
-//! The three steps are apart so that a test can send a message twice, late, out of order or tampered with. Each sealing
-//! takes a new timestamp and nonce, as each of WeChat's tries may.
+//! The three steps are separate so that a test can send a message twice, late, out of order or tampered with. Each
+//! sealing uses a new timestamp and nonce, as each of WeChat's tries may.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -19,9 +19,9 @@ use wechat::crypto::{Generations, Keyring};
 
 use crate::xml::element;
 
-/// How many characters of an answer are kept: it is `success` or the beginning of an explanation.
+/// How many characters of a response are kept: it is `success` or the beginning of an explanation.
 const KEPT_ANSWER: usize = 512;
-/// The same of an answer to a message, which may be a sealed reply: the longest one, eight articles, is far below.
+/// The same for a response to a message, which may be a sealed reply: the longest one, eight articles, is far below.
 const KEPT_REPLY: usize = 64 * 1024;
 
 /// A message before it is sealed. No `Debug`: it holds a ticket or a code.
@@ -35,15 +35,15 @@ pub struct Push {
     pub message: String,
 }
 
-/// A sealed message, as it travels.
+/// A sealed message, as it is sent.
 #[derive(Clone)]
 pub struct SealedPush {
-    /// `InfoType` of what is inside, for the record; of a message `message.text` or `event.CLICK`.
+    /// `InfoType` of the content, for the record; for a message, `message.text` or `event.CLICK`.
     pub info_type: String,
-    /// Whose message it is: it goes to the message URL of this account. Of a push to the platform itself: none.
+    /// The account that receives the message, by its message URL; `None` for a push to the platform itself.
     pub authorizer: Option<AppId>,
-    /// The query of the URL: `signature`, `timestamp`, `nonce`, `encrypt_type`, `msg_signature`; of a message `openid`
-    /// too.
+    /// The query of the URL: `signature`, `timestamp`, `nonce`, `encrypt_type`, `msg_signature`; for a message also
+    /// `openid`.
     pub query: String,
     /// The outer XML.
     pub body: String,
@@ -54,40 +54,40 @@ pub struct SealedPush {
 pub struct PushOutcome {
     /// `InfoType`.
     pub info_type: String,
-    /// How often it was sent: more than once only where redelivery is on.
+    /// How often it was sent: more than once only if redelivery is on.
     pub attempts: u32,
-    /// The last answer.
+    /// The last response.
     pub answer: PushAnswer,
 }
 
 impl PushOutcome {
-    /// Whether the platform took the push: 200 and `success`, nothing else.
+    /// Whether the platform accepted the push: 200 and `success`, nothing else.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
         matches!(&self.answer, PushAnswer::Answered { status: 200, body } if body == "success")
     }
 }
 
-/// How a push was answered.
+/// The response to a push.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum PushAnswer {
-    /// An HTTP answer came.
+    /// An HTTP response came.
     Answered {
         /// Its status.
         status: u16,
         /// The beginning of its body.
         body: String,
     },
-    /// None came, or there is no push URL.
+    /// No response came, or there is no push URL.
     Unanswered {
-        /// Why not.
+        /// The reason.
         reason: String,
     },
 }
 
 impl Push {
-    /// The same push as a server would stamp it whose clock is `ahead` of the others.
+    /// The same push as stamped by a server whose clock is `ahead` of the others.
     #[must_use]
     pub fn stamped_ahead(&self, ahead: Duration) -> Self {
         let create_time = self.create_time.plus(ahead);
@@ -149,7 +149,7 @@ impl Push {
         Self::new("notify_third_fasteregister", component, &inner, now)
     }
 
-    /// A trial mini program, of which there is no authorization code.
+    /// A trial mini program, for which there is no authorization code.
     pub(crate) fn trial_registered(
         component: &AppId,
         appid: &AppId,
@@ -186,7 +186,7 @@ impl Push {
     }
 }
 
-/// A message and what stands around it on the wire.
+/// A message and its envelope on the wire.
 pub(crate) struct Envelope<'a> {
     pub(crate) info_type: &'a str,
     pub(crate) authorizer: Option<&'a AppId>,
@@ -244,7 +244,7 @@ impl SealedPush {
     }
 }
 
-/// In words that tell a slow platform from one that is not there.
+/// The reason in words that distinguish a slow platform from one that is not there.
 fn why_unanswered(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
         "nothing within 5 seconds"
@@ -255,26 +255,26 @@ fn why_unanswered(error: &reqwest::Error) -> &'static str {
     }
 }
 
-/// `signature` of the URL: SHA-1 over token, timestamp and nonce. It does not cover the body, and nobody may rely on it.
+/// `signature` of the URL: SHA-1 over token, timestamp and nonce. It does not cover the body, so nobody may rely on it.
 fn url_signature(token: &SecretString, timestamp: &str, nonce: &str) -> String {
     let mut parts = [token.expose_secret(), timestamp, nonce];
     parts.sort_unstable();
     hex(&Sha1::digest(parts.concat()))
 }
 
-/// Who wants a mini program, as the result of its registration repeats it.
+/// The applicant for a mini program, as the result of its registration repeats it.
 pub(crate) struct Applicant {
     /// A company's name; a person's is empty.
     pub(crate) name: String,
     /// A company's code.
     pub(crate) code: String,
     pub(crate) phone: String,
-    /// The task, where the registration was asked for by API.
+    /// The task, if the registration was requested by API.
     pub(crate) task_id: Option<String>,
 }
 
 impl Applicant {
-    /// A company whose registration nobody has asked for by API.
+    /// A company whose registration was not requested by API.
     pub(crate) fn company(name: &str) -> Self {
         let [code, phone] = ["91310000MA1K00000X", "021-00000000"].map(str::to_owned);
         Self { name: name.to_owned(), code, phone, task_id: None }

@@ -1,4 +1,4 @@
-//! A request as it came: for tests of what passes on what services send.
+//! A request as it came, for tests of what passes on services' requests.
 
 use std::collections::VecDeque;
 
@@ -9,9 +9,9 @@ use http::request::Parts;
 use http::{HeaderMap, Method};
 use url::form_urlencoded;
 
-/// How many requests are remembered, the latest.
+/// How many requests are remembered, the latest ones.
 const REMEMBERED: usize = 1_000;
-/// How many bytes of their bodies.
+/// How many bytes of their bodies are remembered.
 const REMEMBERED_BYTES: usize = 64 * 1024 * 1024;
 
 /// A request as it came, to the byte. No `Debug`: it has the token.
@@ -19,7 +19,7 @@ const REMEMBERED_BYTES: usize = 64 * 1024 * 1024;
 pub struct Received {
     /// When it came.
     pub at: Timestamp,
-    /// The account that it is for, as faults see it: the one whose newest token it has, or which it names.
+    /// The account that it is for, as faults match it: the one whose newest token it has, or which it names.
     pub authorizer: Option<AppId>,
     /// Its method.
     pub method: Method,
@@ -52,7 +52,7 @@ impl Received {
         form_urlencoded::parse(self.query.as_bytes()).into_owned().collect()
     }
 
-    /// A header, if it is there once and is text.
+    /// A header, if it occurs once and is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();

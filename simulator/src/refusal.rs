@@ -1,16 +1,16 @@
-//! How WeChat says no: errcodes of the API (protocol section 6) and the texts of the authorization pages (section 2).
+//! WeChat's refusals: errcodes of the API (protocol section 6) and the texts of the authorization pages (section 2).
 
 use base::clock::Timestamp;
 use base::random::Random;
 use serde_json::{Value, json};
 
-/// An API call that is refused. HTTP status is 200 all the same.
+/// A refusal of an API call. HTTP status is 200 all the same.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{errcode} {errmsg}")]
 pub struct Refusal {
     /// WeChat's code.
     pub errcode: i64,
-    /// WeChat's words, without the `rid`.
+    /// WeChat's text, without the `rid`.
     pub errmsg: String,
 }
 
@@ -22,7 +22,7 @@ impl Refusal {
     }
 
     /// Whether the caller is at fault whatever state WeChat is in: a path, a method, a body or a kind of token that is
-    /// never right. What a token, a code or a grant is refused for depends on what happened before.
+    /// never right. A refusal of a token, a code or a grant depends on what happened before.
     pub(crate) fn is_callers_fault(&self) -> bool {
         matches!(
             self.errcode,
@@ -31,7 +31,7 @@ impl Refusal {
         )
     }
 
-    /// Whether there is no token where one has to be, or more than one.
+    /// Whether a required token is missing, or there is more than one.
     pub(crate) fn is_about_token_parameter(&self) -> bool {
         matches!(self.errcode, 41001 | 41021)
     }
@@ -48,7 +48,7 @@ impl Refusal {
         Self::new(40097, format!("invalid args: {name} is missing"))
     }
 
-    /// A token that nobody holds: 40014 if it cannot be one, else 40001.
+    /// A token that nobody holds: 40014 if it cannot be one, otherwise 40001.
     pub(crate) fn wrong_token(token: &str) -> Self {
         if token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
             Self::new(40001, "invalid credential, access_token is invalid or not latest")
@@ -93,14 +93,14 @@ impl Refusal {
         Self::new(47001, format!("data format error: {why}"))
     }
 
-    /// The body of the answer: `errcode`, and `errmsg` that ends with a request id, as WeChat's do.
+    /// The body of the response: `errcode`, and `errmsg` that ends with a request id, like WeChat's.
     pub(crate) fn body(&self, rid: &Rid) -> Value {
         let Rid(rid) = rid;
         json!({ "errcode": self.errcode, "errmsg": format!("{} rid: {rid}", self.errmsg) })
     }
 }
 
-/// The id of a request that was refused, by which it can be asked about.
+/// The id of a refused request, by which it can be queried.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Rid(pub(crate) String);
 
@@ -114,7 +114,7 @@ impl Rid {
 /// Why an authorization page, or a consent, is refused. The text is what the merchant reads.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthorizationRefusal {
-    /// The page that holds the link, or the callback, is not on the launch domain. `空` stands for "no `Referer`".
+    /// The page with the link, or the callback, is not on the launch domain. `空` stands for "no `Referer`".
     #[error(
         "请确认授权入口页所在域名，与授权后回调页所在域名相同，并且，此两者都必须与申请第三方平台时填写的授权发起页域名相同。\
          授权入口页所在域名：{}", .entry.as_deref().unwrap_or("空")
@@ -138,7 +138,7 @@ pub enum AuthorizationRefusal {
     /// The pre-auth code is too old.
     #[error("授权已失效，请返回第三方平台重新发起授权")]
     PreAuthCodeExpired,
-    /// The pre-auth code has served.
+    /// The pre-auth code has been used.
     #[error("预授权码已被使用，请返回第三方平台重新发起授权")]
     PreAuthCodeUsed,
     /// `category_id_list` names no permission set that the account could grant.
@@ -150,7 +150,7 @@ pub enum AuthorizationRefusal {
 }
 
 impl AuthorizationRefusal {
-    /// Whether the link is wrong whatever happened before: who made it is at fault.
+    /// Whether the link is wrong whatever happened before: then whoever made it is at fault.
     pub(crate) fn is_links_fault(&self) -> bool {
         matches!(self, Self::Missing(_) | Self::Parameter(_) | Self::ComponentAppId | Self::PermissionSets)
     }

@@ -14,7 +14,7 @@ pub struct SentMessage {
     pub to: String,
     /// The whole body.
     pub body: Value,
-    /// When.
+    /// When it was accepted.
     pub at: Timestamp,
     /// The authorization code whose exchange issued the token used; `None` if a renewal issued it.
     pub code: Option<String>,

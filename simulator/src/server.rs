@@ -1,7 +1,7 @@
 //! One listener for API, pages, chat and control.
 //!
-//! An accept loop of its own instead of axum's: a fault has to close a connection without any HTTP answer, which hyper
-//! does when the service fails, and an axum service cannot fail.
+//! An accept loop of its own instead of axum's: a fault has to close a connection without any HTTP response, which
+//! hyper does if the service fails, and an axum service cannot fail.
 
 use std::convert::Infallible;
 use std::io;
@@ -33,34 +33,34 @@ use crate::refusal::{AuthorizationRefusal, Refusal};
 use crate::simulator::Simulator;
 use crate::{api, chat, console, control, pages, paths};
 
-/// More than the largest medium, in its form.
+/// The largest body in bytes, more than the largest medium in its form.
 const MAX_BODY: usize = 24 * 1024 * 1024;
-/// How long answers under way may take after the shutdown; answers that are held would take forever.
+/// How long responses in progress may take after the shutdown; responses that are held would take forever.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
-/// The pause after a failed accept, such as for want of file descriptors.
+/// The pause after a failed accept, for example if there are no file descriptors left.
 const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);
 
-/// Decides whether a request is taken at all: `Some` is the response to one that is not.
+/// Decides whether a request is accepted at all: `Some` is the response to one that is not.
 pub type Gate = Arc<dyn Fn(&Request<Body>) -> Option<Response> + Send + Sync>;
 
-/// The connection is to be closed without an answer.
+/// The connection is to be closed without a response.
 #[derive(Debug, thiserror::Error)]
 #[error("a fault closes the connection")]
 struct Dropped;
 
 impl Simulator {
-    /// Serves until `shutdown` is ready, then gives answers under way one second.
+    /// Serves until `shutdown` is ready, then gives responses in progress one second.
     ///
     /// # Errors
-    /// When the listener has no address, that is, is unusable from the start.
+    /// If the listener has no address, that is, is unusable from the start.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         self.serve_behind(Arc::new(|_| None), listener, shutdown).await
     }
 
-    /// As [`Simulator::serve`], behind a gate: no fault acts on what it refuses, and no call is recorded.
+    /// Like [`Simulator::serve`], behind a gate: no fault affects what it refuses, and no call is recorded.
     ///
     /// # Errors
-    /// When the listener has no address, that is, is unusable from the start.
+    /// If the listener has no address, that is, is unusable from the start.
     pub async fn serve_behind(
         self,
         gate: Gate,
@@ -91,7 +91,7 @@ impl Simulator {
                 tokio::time::sleep(AFTER_FAILED_ACCEPT).await;
                 continue;
             };
-            // Answers are small; waiting to fill a packet would only distort timings. A failure costs just that.
+            // Responses are small; waiting to fill a packet would only distort timings. A failure costs just that.
             let _ = stream.set_nodelay(true);
             let (simulator, router, gate) = (self.clone(), router.clone(), Arc::clone(&gate));
             let service = service_fn(move |request: Request<hyper::body::Incoming>| {
@@ -106,10 +106,10 @@ impl Simulator {
                 }
             });
             let connection = graceful.watch(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-            // A connection ends in an error whenever a fault or the other side closes it: nothing to tell.
+            // A connection ends with an error whenever a fault or the other side closes it: nothing to report.
             connections.spawn(async move { drop(connection.await) });
         }
-        // Whoever is not done by then is cut off: dropping the set ends its tasks.
+        // Connections that are still open then are cut off: dropping the set ends its tasks.
         let _ = tokio::time::timeout(LAST_ANSWERS, graceful.shutdown()).await;
         Ok(())
     }
@@ -129,7 +129,7 @@ impl Simulator {
         }
     }
 
-    /// One request, with the fault that stands for it.
+    /// Responds to one request, with the fault that acts on it.
     async fn respond(&self, router: Router, request: Request<Body>) -> Result<Response, Dropped> {
         let path = request.uri().path().to_owned();
         let is_for_people = path == paths::HOME
@@ -190,7 +190,7 @@ impl Simulator {
         Ok(response)
     }
 
-    /// The response, of which the second half waits until its path is released.
+    /// The response whose second half waits until its path is released.
     async fn held_halfway(&self, response: Response, path: String) -> Response {
         let (parts, body) = whole(response).await;
         let (first, second) = (body.slice(..body.len() / 2), body.slice(body.len() / 2..));
@@ -204,7 +204,7 @@ impl Simulator {
     }
 }
 
-/// The response, of which no more than `sent` bytes of the body arrive.
+/// The response of whose body no more than `sent` bytes arrive.
 async fn cut_short(response: Response, sent: usize) -> Response {
     let (parts, body) = whole(response).await;
     let first = body.slice(..sent.min(body.len()));
@@ -216,10 +216,10 @@ async fn cut_short(response: Response, sent: usize) -> Response {
     Response::from_parts(parts, Body::from_stream(stream::once(async { Ok(first) }).chain(stream::once(cut))))
 }
 
-/// A response whose body is read, and whose head says how long it is.
+/// A response whose body is read, and whose head declares its length.
 async fn whole(response: Response) -> (Parts, Bytes) {
     let (mut parts, body) = response.into_parts();
-    // Our own bodies: reading them does not fail.
+    // Reading a body of our own does not fail.
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
     parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     (parts, body)
@@ -257,7 +257,7 @@ fn answer_of(status: u16, headers: &[(String, String)], body: Vec<u8>) -> Respon
     response
 }
 
-/// The response with `bytes` wherever its body has `text`.
+/// The response with `bytes` in place of `text` wherever its body has that.
 async fn garbled(response: Response, text: &str, bytes: &[u8]) -> Response {
     let (mut parts, body) = whole(response).await;
     let mut garbled = Vec::with_capacity(body.len());

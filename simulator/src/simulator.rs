@@ -30,13 +30,13 @@ use crate::refusal::AuthorizationRefusal;
 use crate::sent::SentMessage;
 use crate::world::{Account, Authorization, Consent, IssuedSecret, Moment, Registration, SecretKind, World};
 
-/// How long WeChat waits for the answer to a push (protocol section 3.3).
+/// How long WeChat waits for the response to a push (protocol section 3.3).
 const PUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a simulator cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The platform's `EncodingAESKey` is none.
+    /// The platform's `EncodingAESKey` is invalid.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The HTTP client for pushes cannot be built.
@@ -47,10 +47,10 @@ pub enum StartError {
     ReadState {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// What was saved is not a world of this version.
+    /// The saved state was not written by this version.
     #[error("the saved state does not fit this version of the simulator")]
     ParseState(#[from] serde_json::Error),
 }
@@ -86,7 +86,7 @@ pub(crate) struct Inner {
     pub(crate) background: Mutex<JoinSet<()>>,
 }
 
-/// What pushes are signed and sealed with, and what they were before.
+/// The token and key with which pushes are signed and sealed, and the earlier ones.
 pub(crate) struct Keys {
     pub(crate) token: SecretString,
     pub(crate) keyring: Arc<Keyring>,
@@ -99,11 +99,11 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Starting, state and time.
 impl Simulator {
-    /// A simulator at rest: nothing is pushed and nothing runs until asked. Continues from the state file if there is
-    /// one.
+    /// A simulator at rest: nothing is pushed and nothing runs until requested. Continues from the state file if there
+    /// is one.
     ///
     /// # Errors
-    /// [`StartError`] when the key or the saved state is unusable.
+    /// [`StartError`] if the key or the saved state is unusable.
     pub fn new(options: Options) -> Result<Self, StartError> {
         let Options {
             platform,
@@ -154,10 +154,10 @@ impl Simulator {
         })))
     }
 
-    /// The state as JSON, as it stands in the state file.
+    /// The state as JSON, as in the state file.
     ///
     /// # Errors
-    /// When it cannot be expressed, which no known state does.
+    /// If it cannot be serialized, which never happens to known states.
     pub fn snapshot(&self) -> Result<Value, serde_json::Error> {
         serde_json::to_value(&*lock(&self.0.world))
     }
@@ -165,7 +165,7 @@ impl Simulator {
     /// Continues from a [`Simulator::snapshot`].
     ///
     /// # Errors
-    /// When `snapshot` is not one of this version. The state is unchanged then.
+    /// If `snapshot` was not taken by this version. The state is unchanged then.
     pub fn restore(&self, snapshot: Value) -> Result<(), serde_json::Error> {
         let restored = serde_json::from_value::<World>(snapshot)?.restored();
         self.change(|world, _| world.replace_with(restored));
@@ -215,10 +215,10 @@ impl Simulator {
     }
 }
 
-/// What merchants and WeChat's console do.
+/// The actions of merchants, and of WeChat's console.
 impl Simulator {
-    /// The accounts that can be chosen, in the order of their appids; those of WeChat's release check come last, for no
-    /// merchant has them.
+    /// The accounts that can be chosen, in the order of their appids; those of WeChat's release check come last, since
+    /// no merchant has them.
     #[must_use]
     pub fn accounts(&self) -> Vec<Account> {
         let mut accounts: Vec<_> = self.read(|world| world.accounts().cloned().collect());
@@ -232,13 +232,13 @@ impl Simulator {
         self.read(|world| world.account(appid).cloned())
     }
 
-    /// Adds an account, or replaces the one with its appid; a grant that it has stays.
+    /// Adds an account, or replaces the one with its appid; an existing grant stays.
     pub fn put_account(&self, account: Account) {
         self.change(|world, _| world.put_account(account));
     }
 
-    /// Other permission sets are granted from now on, and nothing is pushed: the merchant has changed them in WeChat's
-    /// console, or has granted an exclusive one to another platform. `false` if the account has not authorized the platform.
+    /// Replaces the granted permission sets and pushes nothing: the merchant has changed them in WeChat's console, or
+    /// has granted an exclusive one to another platform. `false` if the account has not authorized the platform.
     #[must_use]
     pub fn set_permissions(&self, authorizer: &AppId, func_ids: &[u32]) -> bool {
         self.change(|world, _| world.set_permissions(authorizer, func_ids.to_vec()))
@@ -248,7 +248,7 @@ impl Simulator {
     #[must_use]
     pub fn add_authorized_accounts(&self, count: usize) -> Vec<Push> {
         let codes = self.behaviour().codes;
-        // In one change: each change is written to the file of a simulator that has one.
+        // One change for all: each change is written to the state file, if there is one.
         self.change(|world, at| world.add_authorized(count, codes, &self.0.platform.component_appid, at))
     }
 
@@ -258,8 +258,8 @@ impl Simulator {
         self.read(|world| world.is_authorized(authorizer))
     }
 
-    /// A merchant confirms the link with this pre-auth code, without the HTML pages. Nothing is sent:
-    /// [`Consent::push`] waits for [`Simulator::send`].
+    /// A merchant confirms the link with this pre-auth code, without the HTML pages. Nothing is sent: [`Consent::push`]
+    /// is for [`Simulator::send`].
     ///
     /// # Errors
     /// [`AuthorizationRefusal`] for a bad code or an unknown account.
@@ -270,7 +270,7 @@ impl Simulator {
     /// A merchant authorizes, or authorizes again, without one of our links. Nothing is sent.
     ///
     /// # Errors
-    /// [`AuthorizationRefusal::Account`] when there is no such account.
+    /// [`AuthorizationRefusal::Account`] if there is no such account.
     pub fn authorize_without_link(&self, authorizer: &AppId) -> Result<Consent, AuthorizationRefusal> {
         self.authorize(authorizer, None, None)
     }
@@ -286,15 +286,15 @@ impl Simulator {
     }
 
     /// A further authorization code of an account that has authorized the platform. Nothing is pushed, and the grant
-    /// stays: the release check hands such a code over in a message (section 7).
+    /// stays: the release check sends such a code in a message (section 7).
     ///
     /// # Errors
-    /// [`AuthorizationRefusal::Account`] when the account has granted nothing.
+    /// [`AuthorizationRefusal::Account`] if the account has granted nothing.
     pub fn issue_code(&self, authorizer: &AppId) -> Result<String, AuthorizationRefusal> {
         self.change(|world, at| world.issue_code(authorizer, at))
     }
 
-    /// A merchant takes the grant back: the account's tokens and open codes are dead. The `unauthorized` push is
+    /// A merchant withdraws the grant: the account's tokens and open codes become invalid. The `unauthorized` push is
     /// returned unsent; `None` if the account was not authorized.
     #[must_use]
     pub fn unauthorize(&self, authorizer: &AppId) -> Option<Push> {
@@ -316,10 +316,10 @@ impl Simulator {
         Push::registration_failed(&self.0.platform.component_appid, status, msg, &applicant, self.now())
     }
 
-    /// Token and key of the pushes change in WeChat's console.
+    /// Changes the token and key of the pushes, as in WeChat's console.
     ///
     /// # Errors
-    /// [`KeyError`] when the key is none. Nothing has changed then.
+    /// [`KeyError`] if the key is invalid. Nothing has changed then.
     pub fn change_keys(&self, token: &SecretString, encoding_aes_key: &SecretString) -> Result<(), KeyError> {
         let new = Keys::new(&self.0.platform.component_appid, token, encoding_aes_key)?;
         let mut keys = lock(&self.0.keys);
@@ -328,19 +328,19 @@ impl Simulator {
         Ok(())
     }
 
-    /// What WeChat leaves open, as it is set now.
+    /// The behaviour that WeChat leaves open, as it is set now.
     #[must_use]
     pub fn behaviour(&self) -> Behaviour {
         *lock(&self.0.behaviour)
     }
 
-    /// Changes what WeChat leaves open.
+    /// Changes the behaviour that WeChat leaves open.
     pub fn set_behaviour(&self, behaviour: Behaviour) {
         *lock(&self.0.behaviour) = behaviour;
     }
 }
 
-/// Faults and what tests look at.
+/// Faults, and what tests inspect.
 impl Simulator {
     /// Makes calls fail, until [`Simulator::clear_faults`] or for as many calls as the injection says:
     /// `simulator.inject(Fault::DropAfter.on(paths::COMPONENT_TOKEN).times(1))`.
@@ -348,34 +348,34 @@ impl Simulator {
         self.0.faults.inject(injection);
     }
 
-    /// Forgets every fault. Answers that are held stay held.
+    /// Clears all faults. Responses that are held stay held.
     pub fn clear_faults(&self) {
         self.0.faults.clear();
     }
 
-    /// Waits until `count` calls or answers are being held on this path by [`crate::Fault::Hold`] or one of its kind.
+    /// Waits until `count` calls or responses are held on this path by [`crate::Fault::Hold`] or a similar fault.
     pub async fn until_held(&self, path: &str, count: usize) {
         self.0.faults.until_held(path, count).await;
     }
 
-    /// Lets the calls and answers held on this path go; later ones are held again if the fault is still there.
+    /// Releases the calls and responses held on this path; later ones are held again if the fault is still there.
     pub fn release(&self, path: &str) {
         self.0.faults.release(path);
     }
 
-    /// How often everything happened.
+    /// The counts of everything that happened.
     #[must_use]
     pub fn counters(&self) -> Counters {
         Counters { calls: lock(&self.0.calls).counts(), effects: self.read(|world| world.effects().clone()) }
     }
 
-    /// The calls of API and pages in their order, the latest 100,000 of them.
+    /// The calls of API and pages in order, the latest 100,000 of them.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.0.calls).calls()
     }
 
-    /// The requests for this path in their order, to the byte: of the latest 1,000 requests, and of no more than 64 MiB.
+    /// The requests for this path in order, to the byte: from the latest 1,000 requests, and no more than 64 MiB.
     #[must_use]
     pub fn requests(&self, path: &str) -> Vec<Received> {
         lock(&self.0.requests).of(path)
@@ -385,8 +385,7 @@ impl Simulator {
         lock(&self.0.requests).add(received);
     }
 
-    /// Every secret: what the platform was configured with, what was issued by this process, and what lived when it
-    /// started.
+    /// Every secret: those configured for the platform, those issued by this process, and those alive when it started.
     #[must_use]
     pub fn issued_secrets(&self) -> Vec<IssuedSecret> {
         let mut secrets = lock(&self.0.keys).ever_used.clone();
@@ -402,8 +401,8 @@ impl Simulator {
     }
 
     /// The calls that were refused, by a rule and not by a fault, because the caller is wrong whatever happened before:
-    /// a missing field, a token of the wrong kind. A platform makes none. What it passes on for a service may be wrong, but
-    /// has exactly one token.
+    /// a missing field, a token of the wrong kind. A platform makes none. What it passes on for a service may be wrong,
+    /// but has exactly one token.
     #[must_use]
     pub fn unexpected_calls(&self) -> Vec<Call> {
         lock(&self.0.calls).unexpected()
@@ -448,8 +447,8 @@ fn read_state(path: &Path) -> Result<Option<Vec<u8>>, StartError> {
     }
 }
 
-/// Writes a draft and renames it: whoever reads the file finds the old state or the new one, whole. It has secrets, so
-/// only the user may read it.
+/// Writes a draft and renames it: a reader of the file finds the old state or the new one, complete. It contains
+/// secrets, so only the user may read it.
 fn write_state(path: &Path, world: &World) -> io::Result<()> {
     let draft = path.with_added_extension("new");
     let mut options = std::fs::OpenOptions::new();

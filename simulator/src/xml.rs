@@ -1,13 +1,13 @@
-//! The XML of messages (protocol sections 3.1, 3.3 and 3.4): reads any document into a small tree, writes elements.
+//! The XML of messages (protocol sections 3.1, 3.3 and 3.4): reads any document into a small tree, and writes elements.
 //!
-//! A reader of its own, not the platform's: what both misread alike, no test would notice. Text is kept as it was sent,
-//! except white space between elements; depth is bounded, document types are refused.
+//! A reader of its own, not the platform's: an error common to both readers would go unnoticed. Text is kept as it was
+//! sent, except white space between elements; depth is bounded, document types are refused.
 
 use quick_xml::Reader;
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::Event;
 
-/// No message nests deeper.
+/// The greatest depth of a message.
 const MAX_DEPTH: usize = 16;
 
 /// Elements whose text WeChat writes without CDATA, as long as it is a number.
@@ -30,11 +30,11 @@ const NUMBERS: [&str; 11] = [
 #[error("not an XML document")]
 pub(crate) struct NotXml;
 
-/// An element with everything inside.
+/// An element with everything inside it.
 #[derive(Default)]
 pub(crate) struct Element {
     pub(crate) name: String,
-    /// Its own text, CDATA and references resolved, without that of its children.
+    /// Its own text, with CDATA and references resolved, without that of its children.
     pub(crate) text: String,
     pub(crate) children: Vec<Element>,
 }
@@ -49,7 +49,7 @@ impl Element {
     /// Reads a document.
     pub(crate) fn parse(xml: &str) -> Result<Self, NotXml> {
         let mut reader = Reader::from_str(xml);
-        // The lowest entry stands for the document itself.
+        // The lowest entry represents the document itself.
         let mut open = vec![Self::default()];
         loop {
             match reader.read_event().map_err(|_| NotXml)? {
@@ -66,7 +66,8 @@ impl Element {
                 }
                 Event::Text(text) => {
                     let text = text.into_inner();
-                    // Layout between elements has a line break; a blank between two references belongs to the text.
+                    // Layout between elements contains a line break; a blank between two references belongs to the
+                    // text.
                     if !text.trim_ascii().is_empty() || !text.contains('\n') {
                         open.last_mut().ok_or(NotXml)?.text.push_str(&text);
                     }
@@ -102,8 +103,8 @@ impl Element {
     }
 }
 
-/// An element as WeChat writes it: its text in CDATA, unless it is one of the numbers. The text is not escaped, whatever is
-/// in it: WeChat does not either.
+/// An element as WeChat writes it: its text in CDATA, unless it is one of the numbers. The text is not escaped, like
+/// WeChat's.
 pub(crate) fn element(name: &str, text: &str) -> String {
     let is_number = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-'));
     if is_number && NUMBERS.contains(&name) {

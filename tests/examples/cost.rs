@@ -1,4 +1,4 @@
-//! `cargo run -p stories --example cost`: counts what the platform uses and writes the tables of `docs/cost.md` anew, and
+//! `cargo run -p stories --example cost`: counts what the platform uses and rewrites the tables of `docs/cost.md`, and
 //! the prices of `docs/egress.md`.
 
 use anyhow::Context as _;

@@ -1,6 +1,6 @@
-//! `cargo run -p stories --example demo_link`: puts the link, the attempt and the account's name into the table that
-//! the events in `events/` are about, for `sam local` and `cargo lambda`. The table is the one that the variables name
-//! which `cargo run` prints. Both count for a day; a second time needs a new table.
+//! `cargo run -p stories --example demo_link`: puts the link, the attempt and the account's name that the events in
+//! `events/` are about into the table, for `sam local` and `cargo lambda`. The table is the one in the variables that
+//! `cargo run` prints. Both are valid for a day; a second time needs a new table.
 
 use anyhow::Context as _;
 use base::clock::{Clock as _, SystemClock};

@@ -1,5 +1,5 @@
-//! `cargo run -p stories --example events`: writes the folder `events/` anew. Twice in a row makes the same bytes. With a
-//! folder behind `--`: writes the same events there, stamped with the present time.
+//! `cargo run -p stories --example events`: rewrites the folder `events/`; two runs write the same bytes. With a folder
+//! after `--`: writes the same events there, stamped with the present time.
 
 use std::path::PathBuf;
 

@@ -1,8 +1,8 @@
-//! `cargo run -p stories --example gateway -- FOLDER PORT`: the functions' binaries in FOLDER, such as `target/release`,
-//! behind a gateway on this machine's PORT as in the cloud, for whoever wants to send them requests for the business API.
+//! `cargo run -p stories --example gateway -- FOLDER PORT`: the functions' binaries in FOLDER, such as
+//! `target/release`, behind a gateway on this machine's PORT as in the cloud, for requests to the business API.
 //!
-//! Each request becomes an event for a process, its caller known; an answer that `docs/openapi.json` does not have for its
-//! route ends in a panic. WeChat is simulated, and some accounts are there. Ctrl-C ends it.
+//! Each request becomes an event for a process, from a known caller; a response that `docs/openapi.json` does not have
+//! for its route ends in a panic. WeChat is simulated, with some accounts. Ctrl-C ends it.
 
 #![expect(clippy::print_stdout, reason = "it prints where it listens")]
 
@@ -27,7 +27,7 @@ const CALLER: &str = "arn:aws:iam::123456789012:role/orders";
 /// Accounts that authorize the platform.
 const ACCOUNTS: usize = 3;
 
-/// The functions with routes for businesses, by what their paths begin with; what is left is the last one's.
+/// The functions with routes for businesses, by prefixes of their paths; the rest belongs to the last one.
 const FUNCTIONS: [(&str, &str); 6] = [
     ("/authorization-links", "preauth-link"),
     ("/tokens/", "token-api"),
@@ -37,7 +37,7 @@ const FUNCTIONS: [(&str, &str); 6] = [
     ("/", "account-api"),
 ];
 
-/// The process for each beginning of a path in [`FUNCTIONS`].
+/// The process for each prefix of a path in [`FUNCTIONS`].
 type Functions = Vec<(&'static str, Bootstrap)>;
 
 #[tokio::main]
@@ -54,14 +54,14 @@ async fn main() -> anyhow::Result<()> {
     let mut functions = Vec::new();
     for (path, name) in FUNCTIONS {
         let program = Path::new(&folder).join(name);
-        let program = program.to_str().context("the folder has a name of another kind")?;
+        let program = program.to_str().context("the folder's name is not UTF-8")?;
         functions.push((path, Bootstrap::start(program, &world).await));
     }
     println!("http://127.0.0.1:{port}/openapi.json");
     Ok(axum::serve(listener, Router::new().fallback(forward).with_state(Arc::new(functions))).await?)
 }
 
-/// What the gateway has no route for it answers by itself.
+/// The gateway itself responds if it has no route.
 async fn forward(State(functions): State<Arc<Functions>>, parts: Parts, body: Bytes) -> Response {
     let (method, path) = (parts.method.as_str(), parts.uri.path());
     let mut event = HttpEvent::new(method, path).query(parts.uri.query().unwrap_or_default()).iam(CALLER);

@@ -1,10 +1,10 @@
 //! `cargo run --release -p stories --example load`: 200 messages a second for a minute, some of them twice, with a bus
-//! that fails now and then and is away for seconds; then the refresher delivers what waits.
+//! that fails now and then and is unavailable for seconds; then the refresher delivers what waits.
 //!
-//! Everything between WeChat and the business is the real thing with production's bounds, on loopback. It ends with an
-//! error where a message is lost, gets no valid answer within 4 s, or is shown to the webhook twice.
+//! Everything between WeChat and the business is real, with production's limits, on loopback. It ends with an error if
+//! a message is lost, gets no valid response within 4 s, or reaches the webhook twice.
 
-#![expect(clippy::print_stdout, reason = "it prints what it found")]
+#![expect(clippy::print_stdout, reason = "it prints its results")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,24 +25,24 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 /// Different messages.
 const MESSAGES: usize = 12_000;
 
-/// Between two of them: 200 a second.
+/// The time between two of them: 200 a second.
 const PACE: Duration = Duration::from_millis(5);
 
-/// Each so manieth comes twice, by turns at the same moment and after the first answer.
+/// One message in this many comes twice, alternately at the same moment and after the first response.
 const TWICE: usize = 20;
 
-/// How long the bus is there and how long it is away, by turns.
+/// How long the bus is available and how long it is not, in turn.
 const THERE: Duration = Duration::from_secs(9);
 /// See [`THERE`].
 const AWAY: Duration = Duration::from_secs(1);
 
-/// What WeChat has to have had by then.
+/// The time within which WeChat must have the response.
 const IN_TIME: Duration = Duration::from_secs(4);
 
-/// Runs of the refresher within which everything must have been delivered.
+/// The runs of the refresher within which everything must have been delivered.
 const RUNS: usize = 20;
 
-/// The texts that arrived on the bus, which itself remembers only the last 1,000 events.
+/// The texts that arrived on the bus, which itself keeps only the last 1,000 events.
 #[derive(Default)]
 struct Arrived {
     known: BTreeSet<String>,
@@ -117,15 +117,15 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The embedded DynamoDB looks through all records of its stream at every write: after half a minute it would be what is
-/// measured. Nobody reads the stream here.
+/// The embedded DynamoDB searches all records of its stream at every write: after half a minute that would dominate the
+/// measurement. Nobody reads the stream here.
 async fn without_stream(world: &World) -> anyhow::Result<()> {
     let off = StreamSpecification::builder().stream_enabled(false).build()?;
     world.database.client().update_table().table_name(TABLE).stream_specification(off).send().await?;
     Ok(())
 }
 
-/// Sends all messages at their pace; their texts, and the outcome of each and of its repeats.
+/// Sends all messages at their pace; returns their texts, and the outcome of each and of its repeats.
 async fn send(world: &Arc<World>) -> anyhow::Result<Vec<(String, MessageOutcome)>> {
     let accounts = world.simulator.accounts();
     for account in &accounts {
@@ -156,7 +156,7 @@ async fn send_one(world: Arc<World>, account: Account, number: usize) -> Vec<(St
     vec![first, second]
 }
 
-/// The bus fails now and then, and is away for a while now and then.
+/// Makes the bus fail now and then, and be unavailable for a while now and then.
 async fn trouble(world: Arc<World>) {
     let put_events = || Matching::operation("PutEvents");
     loop {

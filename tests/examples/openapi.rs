@@ -1,4 +1,4 @@
-//! `cargo run -p stories --example openapi`: writes `docs/openapi.json` anew.
+//! `cargo run -p stories --example openapi`: rewrites `docs/openapi.json`.
 
 use anyhow::Context as _;
 use stories::openapi::{PATH, text};

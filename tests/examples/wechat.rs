@@ -3,8 +3,8 @@
 //!
 //! The stack's three parameters `Wechat…BaseUrl` name `LISTEN`, such as `127.0.0.1:3002`; `LAUNCH_HOST` is the host of
 //! its `PublicBaseUrl`; a ticket is pushed to `EVENTS_URL`, such as `https://host/wechat/events`, at once and every ten
-//! minutes, and messages alongside it, to `https://host/wechat/accounts/$APPID$/events`. It answers to the address of
-//! `LISTEN` and to localhost; what calls it by another name needs that as a `NAME`.
+//! minutes, and messages to the URL next to it, `https://host/wechat/accounts/$APPID$/events`. It accepts the address
+//! of `LISTEN` and localhost as its name; any other name in requests has to be given as a `NAME`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use simulator::{Options, Simulator};
 use stories::world::platform;
 use tokio::net::TcpListener;
 
-/// Between two tickets.
+/// The time between two tickets.
 const TICKETS: Duration = Duration::from_mins(10);
 
 #[tokio::main(flavor = "current_thread")]
@@ -25,7 +25,7 @@ async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [listen, launch_host, events_url, names @ ..] = arguments.as_slice() else { anyhow::bail!(usage) };
     let mut options = Options::new(platform(), launch_host, Arc::new(SystemClock));
-    options.push_url = Some(events_url.parse().context("EVENTS_URL is no URL")?);
+    options.push_url = Some(events_url.parse().context("EVENTS_URL is not a URL")?);
     let base = events_url.strip_suffix("/wechat/events").context("EVENTS_URL does not end with /wechat/events")?;
     options.message_url = Some(format!("{base}/wechat/accounts/$APPID$/events"));
     let simulator = Simulator::new(options)?;

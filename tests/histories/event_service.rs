@@ -1,4 +1,4 @@
-//! The business's service that is sent the events of accounts, and that does not always take them.
+//! The business's service that gets the events of accounts, and does not always accept them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,11 +31,11 @@ struct State {
     taken: Vec<Call>,
 }
 
-/// How often a service that wavers refuses an event. Meanwhile the account has further ones, which must wait.
+/// How often a service that wavers refuses an event. Meanwhile the account has further events, which must wait.
 const REFUSALS: u32 = 5;
 
 impl State {
-    /// Whether a service that wavers takes an event.
+    /// Whether a service that wavers accepts an event.
     fn relents(&mut self, call: &Call) -> bool {
         let number = number(call);
         let refused = self.refused.entry((account(call).to_owned(), number)).or_default();
@@ -79,13 +79,13 @@ impl EventService {
         self.service.url()
     }
 
-    /// From now on it takes nothing, or everything again.
+    /// From now on it accepts nothing, or everything again.
     pub(crate) fn set(&self, unwilling: Option<Unwilling>) {
         self.state().unwilling = unwilling;
     }
 
-    /// What is wrong with what it was sent of an account, when `reported` are the numbers of the account's events on the
-    /// bus with what they say; and how many of them it never took.
+    /// The violations in what it was sent for an account, given the account's events on the bus by number (`reported`);
+    /// and how many of them it never accepted.
     pub(crate) fn wrong_about(&self, account: &AppId, reported: &BTreeMap<u64, &Value>) -> (Violations, usize) {
         let (mut found, mut taken, mut tries) = (Violations::new(), Vec::new(), BTreeMap::<u64, usize>::new());
         let is_of = |call: &Call| self::account(call) == account.as_str();

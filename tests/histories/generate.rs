@@ -1,4 +1,4 @@
-//! Histories at random. What comes first in a choice is what a failing history is simplified to.
+//! Random histories. A failing history is simplified towards the first option of each choice.
 
 use std::time::Duration;
 
@@ -8,35 +8,35 @@ use stories::faults::Side;
 
 use crate::step::{Api, Job, LINKS, Point, Process, Refusing, SHOPS, Say, Saying, Shop, Step, Trouble, Unwilling};
 
-/// A history: how the two sides are set, and what happens.
+/// A history: the settings of both sides, and what happens.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct History {
-    /// What WeChat leaves open, and how far the second process's clock is off.
+    /// What WeChat leaves open, and the error of the second process's clock.
     pub(crate) setting: Setting,
     /// What happens.
     pub(crate) steps: Vec<Step>,
 }
 
-/// What stays the same through a history.
+/// The settings, which do not change during a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Setting {
     /// Each renewal replaces the refresh token.
     pub(crate) rotating: bool,
-    /// Push and redirect bring a code each.
+    /// Push and redirect each bring a code.
     pub(crate) two_codes: bool,
-    /// Where WeChat names refresh tokens.
+    /// The responses in which WeChat names refresh tokens.
     pub(crate) named_by: NamedBy,
     /// How many seconds the second process's clock is ahead.
     pub(crate) skew: i64,
-    /// Whether a service is asked for replies to messages.
+    /// Whether there is a reply webhook.
     pub(crate) webhook: bool,
-    /// How the event webhook is, unless it is worse, until all is well.
+    /// How the event webhook behaves, unless it is worse, until all is well.
     pub(crate) events: Option<Unwilling>,
-    /// What the random bytes of both sides come from.
+    /// The seed of the random bytes of both sides.
     pub(crate) seed: u64,
 }
 
-/// Which answers of WeChat's name an account's refresh token.
+/// The responses of WeChat that name an account's refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NamedBy {
     Both,
@@ -44,19 +44,19 @@ pub(crate) enum NamedBy {
     List,
 }
 
-/// Histories without two things at the same time, which replay step by step.
+/// Histories without two simultaneous things, which replay step by step.
 pub(crate) fn ordered() -> impl Strategy<Value = History> {
     (setting(), prop::collection::vec(step(), 8..=24)).prop_map(|(setting, steps)| History { setting, steps })
 }
 
-/// Histories in which processes run at the same time; what they come to differs from one time to the next.
+/// Histories in which processes run simultaneously; their outcome differs from one time to the next.
 pub(crate) fn interleaved() -> impl Strategy<Value = History> {
     let together = (job(), job()).prop_map(|(one, other)| Step::Together(one, other));
     let step = prop_oneof![3 => step(), 1 => together];
     (setting(), prop::collection::vec(step, 8..=24)).prop_map(|(setting, steps)| History { setting, steps })
 }
 
-/// Histories of an account that leaves and comes back so often that several of its events wait for a webhook that wavers.
+/// Histories of an account that leaves and comes back so often that several of its events wait for a wavering webhook.
 pub(crate) fn restless() -> impl Strategy<Value = History> {
     let setting = setting().prop_map(|setting| Setting { events: Some(Unwilling::Wavers), ..setting });
     let seconds = |seconds: &[u64]| select(seconds.to_vec()).prop_map(Duration::from_secs);
@@ -197,7 +197,7 @@ fn side() -> impl Strategy<Value = Side> {
     select(vec![Side::Before, Side::After])
 }
 
-/// How far WeChat's servers' clocks are apart.
+/// The difference between the clocks of WeChat's servers.
 fn stamp() -> impl Strategy<Value = i64> {
     prop_oneof![3 => Just(0), 1 => -120..=120_i64]
 }

@@ -18,17 +18,17 @@ pub(crate) struct UnderWay {
 }
 
 enum At {
-    /// An answer of WeChat's on this path.
+    /// A response of WeChat's on this path.
     Wechat(&'static str),
     /// A request to AWS.
     Aws(Held),
 }
 
-/// The longest time that anything takes once it is let go: whatever takes longer hangs.
+/// The longest time that anything takes once it is released: anything that takes longer hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Stage {
-    /// Begins a job and leaves it where it is held. One that never gets there is done then.
+    /// Begins a job and leaves it where it is held. One that never gets there is finished then.
     pub(crate) async fn begin(&mut self, job: Job, point: Point) {
         let Some(work) = self.job(job) else { return };
         let what = job.to_string();
@@ -65,11 +65,11 @@ impl Stage {
         reached.then_some(At::Aws(held))
     }
 
-    /// Lets a process go on, with those that WeChat lets go in the same moment.
+    /// Releases a process, with those that WeChat releases at the same moment.
     pub(crate) async fn go_on(&mut self, number: usize) {
         let Some(number) = number.checked_rem(self.under_way.len()) else { return };
         let going = self.under_way.remove(number);
-        self.model.tell(format!("  {} goes on", going.what));
+        self.model.tell(format!("  {} continues", going.what));
         let mut tasks = vec![going.task];
         match going.at {
             At::Aws(held) => held.release(),
@@ -82,7 +82,7 @@ impl Stage {
             }
         }
         for task in tasks {
-            timeout(PATIENCE, task).await.expect("whatever goes on comes to its end").unwrap();
+            timeout(PATIENCE, task).await.expect("whatever continues ends").unwrap();
         }
     }
 
@@ -102,7 +102,7 @@ impl UnderWay {
     }
 }
 
-/// All that goes to the table.
+/// All requests to the table.
 pub(crate) fn table() -> Matching {
     Matching::any().whose_body(|body| body.contains("\"TableName\""))
 }

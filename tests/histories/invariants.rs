@@ -49,7 +49,7 @@ impl Stage {
         found
     }
 
-    /// The account is here what it is at WeChat, and where it is authorized, its token is good.
+    /// Checks that the account has the same state here as at WeChat, and that its token is valid if it is authorized.
     async fn wrong_about(&self, shop: Shop) -> Option<String> {
         let appid = &self.account(shop).appid;
         let state = self.world.store().accounts.get(appid).await.unwrap().map(|stored| stored.token.state);
@@ -64,8 +64,8 @@ impl Stage {
         }
     }
 
-    /// The details of each account agree with its row, and so does what has been reported: each change once by number, and
-    /// the last one is the state that the account is in.
+    /// Checks that the details of each account agree with its row, and with what was reported: each change once by
+    /// number, the last one with the account's state.
     async fn wrong_about_states(&self) -> Violations {
         let (store, mut found, mut never_sent) = (self.world.store(), Vec::new(), 0);
         let reported = self.world.bus.delivered_of("account.");
@@ -73,7 +73,7 @@ impl Stage {
             let row = store.accounts.get(&account.appid).await.unwrap();
             let details = store.details.get(&account.appid).await.unwrap().unwrap_or_default();
             let (is, known) = (row.map(|row| row.token.state), details.state.map(|(state, _)| state));
-            // Details that are only read out of the row know of no event.
+            // Details that are only read from the row know of no event.
             if is.is_some() && details.events == 0 {
                 found.push(format!("the details of account {shop} have no item of their own"));
             }
@@ -129,7 +129,7 @@ impl Stage {
         answer["errcode"] == 0
     }
 
-    /// A link leads to an account that was authorized through it.
+    /// Checks that a link is bound to an account that was authorized through it.
     async fn wrong_about_links(&self) -> Violations {
         let mut found = Vec::new();
         for (number, link) in self.links.iter().enumerate() {
@@ -142,7 +142,7 @@ impl Stage {
         found
     }
 
-    /// Each push that was answered `success` is on the bus, and nothing that WeChat has not pushed.
+    /// Checks that each push that was answered with `success` is on the bus, and nothing that WeChat has not pushed.
     fn wrong_about_events(&self) -> Violations {
         let record = self.model.record();
         let pushed = |push: &crate::model::SentPush| {
@@ -177,8 +177,8 @@ impl Stage {
         lost.chain(made_up.map(|event| format!("{event:?} is on the bus and was never pushed"))).collect()
     }
 
-    /// Each message that was taken is on the bus as it was written, the business was asked once at most, and each reply
-    /// is the one to it.
+    /// Checks that each accepted message is on the bus as it was written, that the business was asked once at most, and
+    /// that each reply belongs to its message.
     fn wrong_about_messages(&self) -> Violations {
         let record = self.model.record();
         let mut found = wrong_replies(&record);

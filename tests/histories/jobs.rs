@@ -1,4 +1,4 @@
-//! What processes and followers do.
+//! The jobs of processes and followers.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::play::{PATIENCE, Run};
 use crate::stage::Stage;
 use crate::step::{Process, Shop};
 
-/// How long a run may take: Lambda's two minutes.
+/// The time limit of a run: Lambda's two minutes.
 const RUN: Duration = Duration::from_mins(2);
 
 impl Stage {
@@ -33,7 +33,7 @@ impl Stage {
         })
     }
 
-    /// A follower writes a message that nobody wrote before, and WeChat delivers it once.
+    /// A follower writes a message with a new text, and WeChat delivers it once.
     pub(crate) fn write(&self, shop: Shop, follower: usize) -> BoxFuture<'static, ()> {
         let account = self.account(shop);
         let open_id = format!("o-follower-{follower}");

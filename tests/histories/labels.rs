@@ -1,8 +1,8 @@
-//! What services say about accounts: said at random, two at once, and by the links that merchants come through; and what
-//! must hold of it.
+//! What services say about accounts: at random, two at once, and through the links of merchants; and the invariants of
+//! it.
 //!
-//! Nobody sees when a write takes effect, only when it was begun and when it was over. So each member is looked at as a
-//! register: a value can be there unless another one was surely written after it.
+//! Nobody sees when a write takes effect, only when it began and when it was over. So each member is treated as a
+//! register: it can have a value unless another one was surely written after it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,51 +22,51 @@ use crate::model::Model;
 use crate::stage::Stage;
 use crate::step::{LINKS, Say, Saying, Shop};
 
-/// The members that are looked at.
+/// The members that are checked.
 const MEMBERS: [Member; 3] = [Member::Reference, Member::Tag("k0"), Member::Tag("k1")];
 
-/// How far a clock of ours may be off another one.
+/// The greatest difference between two of our clocks.
 const SKEW: Duration = Duration::from_secs(5);
 
-/// A member of what is said about an account.
+/// A member of an account's labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Member {
     Reference,
     Tag(&'static str),
 }
 
-/// What is said of members.
+/// The values of members.
 type Said = BTreeMap<Member, Option<String>>;
 
-/// A moment of a history: how many others came before it, and the time.
+/// A moment of a history: the number of moments before it, and the time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
     order: u64,
     at: Timestamp,
 }
 
-/// Something that writes what is said about an account.
+/// A write of an account's labels.
 #[derive(Debug)]
 pub(crate) struct Writing {
     account: AppId,
     by: Writer,
-    /// What it makes of the members that it does not leave alone.
+    /// The values of the members that it changes.
     says: Said,
     begun: Moment,
-    /// Since when it is over: it takes no effect any more. `None` while it is not, as far as is known.
+    /// When it was over: it takes no effect any more. `None` while it is not, as far as is known.
     ended: Option<Moment>,
     outcome: Outcome,
 }
 
 #[derive(Debug)]
 enum Writer {
-    /// A service; the version that it had read and wanted to change.
+    /// A service, with the version that it had read and wanted to change.
     Service(Option<Version>),
     /// The link that the account came through.
     Link(usize),
 }
 
-/// A version of an account that a service knows, and when it knew it.
+/// A version of an account that a service knows, and when it learned it.
 #[derive(Debug, Clone)]
 pub(crate) struct Version {
     tag: String,
@@ -77,13 +77,13 @@ pub(crate) struct Version {
 enum Outcome {
     /// It took effect.
     Done,
-    /// It did not.
+    /// It was refused with this status.
     Refused(u16),
-    /// Nobody knows.
+    /// It is not known.
     Unknown,
 }
 
-/// What the links of a history say: one about everything, one of the tags alone.
+/// The links of a history: one sets everything, one sets only the tags.
 pub(crate) fn of_link(number: usize) -> Value {
     match number {
         0 => json!({ "reference": "link 0", "tags": { "k0": "link 0" } }),
@@ -117,13 +117,13 @@ impl Writing {
         self.ended.is_some_and(|ended| ended.order < other.begun.order)
     }
 
-    /// Whether it changes something whatever was there: no two write the same value.
+    /// Whether it is a change whatever was there: no two write the same value.
     fn changes(&self) -> bool {
         self.says.values().any(Option::is_some)
     }
 }
 
-/// Ends a writing with the process that makes it, which may die.
+/// Ends a write together with the process that makes it, which may die.
 struct UnderWay {
     world: Arc<World>,
     model: Model,
@@ -146,13 +146,13 @@ impl crate::model::Record {
         Moment { order: self.moments, at }
     }
 
-    /// The version that an answer names, which was known when the answer was there.
+    /// The version that a response names, which was known when the response arrived.
     fn version(&mut self, answer: &Answer, at: Timestamp) -> Version {
         Version { tag: answer.headers[ETAG].to_str().unwrap().to_owned(), at: self.moment(at) }
     }
 }
 
-/// What says something about an account.
+/// A service that changes labels of accounts.
 struct LabelService {
     business: Arc<Business>,
     model: Model,
@@ -182,7 +182,7 @@ impl LabelService {
                     let version = record.version(&answer, self.world.now());
                     record.seen.insert(self.account.clone(), version);
                 }
-                // It looks again before its next change.
+                // It reads again before its next change.
                 412 => drop(record.seen.remove(&self.account)),
                 _ => {}
             }
@@ -190,7 +190,7 @@ impl LabelService {
         self.model.tell(format!("       {body} is answered with {}", answer.status));
     }
 
-    /// The version that is known, or else read now; `None` if there is no account yet, or nobody answers.
+    /// The known version, or one that is read now; `None` if there is no account yet, or no response.
     async fn known_version(&self) -> Option<Version> {
         if let Some(known) = self.model.record().seen.get(&self.account) {
             return Some(known.clone());
@@ -203,7 +203,7 @@ impl LabelService {
         Some(self.model.record().version(&read, self.world.now()))
     }
 
-    /// Notes that a writing begins; returns its number, and the patch.
+    /// Records that a write begins; returns its number, and the patch.
     fn begin(&self, said: Saying, version: Option<Version>) -> (usize, Value) {
         let mut record = self.model.record();
         let number = record.writings.len();
@@ -229,8 +229,8 @@ impl LabelService {
 }
 
 impl Stage {
-    /// Services say something new about an account, three times. One of them changes that version only that it knows: the
-    /// one after its own last change, or the one that it reads now.
+    /// Services say something new about an account, three times. One of them changes only the version that it knows:
+    /// that after its own last change, or one that it reads now.
     pub(crate) fn say(&self, shop: Shop, said: [Say; 3]) -> BoxFuture<'static, ()> {
         let service = LabelService {
             business: Arc::clone(&self.business),
@@ -245,11 +245,11 @@ impl Stage {
         })
     }
 
-    /// An account comes through a link, which writes what the link says about it some time from now on.
+    /// An account comes through a link, which writes the link's labels some time from now on.
     pub(crate) fn comes_through(&self, link: usize, account: &AppId) {
         let of_link = of_link(link);
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        // A link that has tags replaces all of them, and one without a reference leaves that alone.
+        // A link with tags replaces all of them, and one without a reference leaves the reference alone.
         let says = MEMBERS.into_iter().filter_map(|member| match member {
             Member::Reference => of_link.get("reference").map(|reference| (member, text(reference))),
             Member::Tag(key) => Some((member, text(&of_link["tags"][key]))),
@@ -266,7 +266,7 @@ impl Stage {
         });
     }
 
-    /// Notes which links have said what they say: one says it once.
+    /// Records which links have written their labels: each does once.
     pub(crate) async fn note_links(&self) {
         let open = self.model.record().writings.iter().any(|writing| writing.ended.is_none());
         if !open {
@@ -291,8 +291,8 @@ impl Stage {
         }
     }
 
-    /// What is said about each account is what was said last, the events say what was said by then, and the lists have
-    /// the accounts that they should.
+    /// Checks that each account has the last labels written, that the events have the labels of their time, and that
+    /// the lists have the right accounts.
     pub(crate) async fn wrong_about_labels(&self) -> Violations {
         let (store, mut found) = (self.world.store(), Vec::new());
         let reported = self.world.bus.delivered_of("account.");
@@ -356,14 +356,14 @@ impl Stage {
     }
 }
 
-/// A member of an account, and what has written it.
+/// A member of an account, and the writes of it.
 struct Register<'a> {
     member: Member,
     writings: &'a [&'a Writing],
 }
 
 impl Register<'_> {
-    /// What writes this value; `None` is what was there before anything was written.
+    /// The writes of this value; `None` is the value before any write.
     fn writers(&self, value: Option<&str>) -> impl Iterator<Item = Option<&Writing>> {
         let writes = self.writings.iter().copied().filter(move |writing| {
             !matches!(writing.outcome, Outcome::Refused(_))
@@ -372,7 +372,7 @@ impl Register<'_> {
         writes.map(Some).chain(value.is_none().then_some(None))
     }
 
-    /// What was surely written after everything that writes this value, and before a time, where the value belongs to one.
+    /// The value that was surely written after every write of this one, and before a time, if the value belongs to one.
     fn cannot_be(&self, value: Option<&str>, at: Option<&str>) -> Option<String> {
         let mut later = "nothing of the kind".to_owned();
         for writer in self.writers(value) {
@@ -388,7 +388,7 @@ impl Register<'_> {
         Some(later)
     }
 
-    /// Whether everything that writes `now` was over before anything that writes `before` began.
+    /// Whether every write of `now` was over before any write of `before` began.
     fn goes_back(&self, before: Option<&str>, now: Option<&str>) -> bool {
         before != now
             && self.writers(now).all(|now| {
@@ -401,8 +401,8 @@ impl Register<'_> {
     }
 }
 
-/// A change of a version is refused if another one has come since the version was read; and an account that is known once
-/// is known from then on.
+/// Checks that a change of a version is refused if another one has come since the version was read, and that an account
+/// that is known once stays known.
 fn wrong_versions(writings: &[&Writing]) -> Violations {
     let mut found = Vec::new();
     for (number, writing) in writings.iter().enumerate() {
@@ -434,7 +434,7 @@ fn wrong_versions(writings: &[&Writing]) -> Violations {
 }
 
 impl Writing {
-    /// The merge patch that makes a service's change.
+    /// The merge patch of a service's change.
     fn body(&self) -> Value {
         let mut body = json!({});
         for (member, says) in &self.says {

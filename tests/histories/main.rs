@@ -1,4 +1,4 @@
-//! Random histories: what can go wrong is played at random, and in the end everything must hold.
+//! Random histories: faults happen at random, and in the end every invariant must hold.
 //!
 //! `docs/architecture.md`, "Random histories", says how to run one history again, and how to run thousands.
 

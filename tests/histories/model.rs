@@ -16,29 +16,29 @@ pub(crate) struct Model(Arc<Mutex<Record>>);
 /// What happened so far.
 #[derive(Default)]
 pub(crate) struct Record {
-    /// Every push, in the order of what it tells.
+    /// Every push, in the order of the events in them.
     pub(crate) pushes: Vec<SentPush>,
-    /// Every way back from WeChat.
+    /// Every redirect back from WeChat.
     pub(crate) returns: Vec<WayBack>,
     /// Every message of a follower.
     pub(crate) messages: Vec<SentMessage>,
-    /// Which accounts were authorized through which link.
+    /// The accounts that were authorized through each link.
     pub(crate) through: Vec<(usize, AppId)>,
-    /// What has written what is said about accounts, in the order in which it began.
+    /// The writes of accounts' labels, in the order in which they began.
     pub(crate) writings: Vec<Writing>,
-    /// The version of each account that the service knows which minds them.
+    /// The version of each account that the service with `If-Match` knows.
     pub(crate) seen: BTreeMap<AppId, Version>,
-    /// How many moments there have been.
+    /// The number of moments so far.
     pub(crate) moments: u64,
-    /// The story so far.
+    /// The lines of the story so far.
     pub(crate) told: Vec<String>,
 }
 
 /// A push of WeChat's.
 pub(crate) struct SentPush {
-    /// What is sent.
+    /// The push.
     pub(crate) push: Push,
-    /// Whom it is about.
+    /// Its account.
     pub(crate) account: AppId,
     /// Whether it has been sent.
     pub(crate) sent: bool,
@@ -48,23 +48,23 @@ pub(crate) struct SentPush {
 
 /// A redirect that brings a merchant back.
 pub(crate) struct WayBack {
-    /// Where to.
+    /// The target.
     pub(crate) url: Url,
-    /// Through which link.
+    /// The number of the link.
     pub(crate) link: usize,
 }
 
 /// A message of a follower.
 pub(crate) struct SentMessage {
-    /// What is sent.
+    /// The message.
     pub(crate) message: Message,
-    /// To whom.
+    /// Its account.
     pub(crate) account: AppId,
-    /// Who wrote it.
+    /// The follower who wrote it.
     pub(crate) open_id: String,
-    /// What it says: no other message says the same.
+    /// Its text, which no other message has.
     pub(crate) content: String,
-    /// How each delivery was answered.
+    /// The outcome of each delivery.
     pub(crate) outcomes: Vec<MessageOutcome>,
 }
 
@@ -94,7 +94,7 @@ impl Record {
     }
 }
 
-/// The one that a step means by its number; `None` if there is none at all.
+/// The item that a step means by its number; `None` if there are none.
 pub(crate) fn nth<T>(all: &[T], number: usize) -> Option<&T> {
     all.get(number.checked_rem(all.len())?)
 }

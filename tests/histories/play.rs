@@ -14,10 +14,10 @@ use crate::model::{SentPush, WayBack, nth};
 use crate::stage::Stage;
 use crate::step::{Job, Process, Shop, Step};
 
-/// Whoever waits for a page or for an answer gives up after this: it waits for somebody who is held.
+/// The longest wait for a page or a response: after this, the other side is held.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// WeChat pushes a ticket so often.
+/// The interval in which WeChat pushes a ticket.
 const TICKETS: Duration = Duration::from_mins(10);
 
 impl Stage {
@@ -61,7 +61,7 @@ impl Stage {
         self.world.pass(time);
         self.end_troubles();
         if self.tickets_stopped {
-            // What `api_start_push_ticket` has set off.
+            // The pushes that `api_start_push_ticket` caused.
             self.world.simulator.pushes_settled().await;
             self.tickets_stopped = self.world.simulator.snapshot().unwrap()["tickets_stopped"] == true;
         }
@@ -99,7 +99,7 @@ impl Stage {
         self.run(Process(0), Run::Inbox).await;
     }
 
-    /// A merchant's way through a link, as far as it leads.
+    /// A merchant's way through a link, as far as it goes.
     async fn visit(&mut self, link: usize, shop: Shop, stamp: i64) {
         let Some(at_wechat) = press(&self.browsers[0], &self.links[link]).await else {
             self.model.tell("       the button leads nowhere");
@@ -195,7 +195,7 @@ pub(crate) enum Run {
 /// Opens a link's page and presses its button; `None` if that does not lead to WeChat.
 async fn press(browser: &Browser, link: &Link) -> Option<AtWechat> {
     let launch = browser.open(&link.url).await;
-    // A link that is used up has a page without one.
+    // A link that was used up has a page without a button.
     if launch.status != 200 || !launch.text.contains("<form") {
         return None;
     }
@@ -203,7 +203,7 @@ async fn press(browser: &Browser, link: &Link) -> Option<AtWechat> {
     (pressed.status == 303).then(|| AtWechat(pressed.location()))
 }
 
-/// The push as a server of WeChat's would stamp it whose clock is so many seconds ahead.
+/// The push as stamped by a server of WeChat's whose clock is this many seconds ahead.
 fn stamped(mut push: Push, ahead: i64) -> Push {
     let stamp = Timestamp::from_unix(push.create_time.unix() + ahead);
     push.message = push.message.replacen(&push.create_time.unix().to_string(), &stamp.unix().to_string(), 1);

@@ -1,4 +1,4 @@
-//! Looks for histories after which something does not hold, and tells the shortest ones.
+//! The search for histories after which an invariant fails, and the report of the shortest ones.
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -14,16 +14,16 @@ use crate::invariants::Violations;
 use crate::model::Model;
 use crate::sick::sicknesses;
 
-/// What is made at random and played.
+/// A random history that can be played.
 pub(crate) trait Story: fmt::Debug {
     /// How many steps it has.
     fn length(&self) -> usize;
 
-    /// Plays it to its end. Returns what does not hold; what happened is told to `model`.
+    /// Plays it to its end. Returns the violations; the story is recorded in `model`.
     fn violations(&self, model: &Model) -> impl Future<Output = Violations>;
 }
 
-/// A history that fails, made as simple as it can be.
+/// A failing history, simplified as far as possible.
 struct Failure {
     seed: u64,
     steps: usize,
@@ -36,7 +36,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The most histories that are played to make one that fails simpler.
+/// The most histories that are played to simplify a failing one.
 const SIMPLER: u32 = 400;
 
 #[test]
@@ -74,7 +74,7 @@ fn search<S: Strategy<Value: Story>>(histories: &(impl Fn() -> S + Sync), count:
                         break;
                     }
                     if let Some(failure) = try_one(&histories(), seed) {
-                        // At once, for whoever plays thousands; at the end they come again, the shortest first.
+                        // At once, for a run of thousands; at the end they are printed again, the shortest first.
                         println!("{failure}\n");
                         failures.lock().unwrap().push(failure);
                     }
@@ -88,11 +88,11 @@ fn search<S: Strategy<Value: Story>>(histories: &(impl Fn() -> S + Sync), count:
     assert!(failures.is_empty(), "{} of {} histories fail:\n\n{}", failures.len(), end - first, told.join("\n\n"));
 }
 
-/// Simpler histories of one failing seed are looked for at most this long, in milliseconds: a run with many failing seeds
-/// must still print them.
+/// The longest search for a simpler history of one failing seed, in milliseconds: a run with many failing seeds must
+/// still print them.
 const LONGEST_SEARCH: u32 = 30_000;
 
-/// Plays the history of a seed; where it fails, ever simpler ones, as long as they fail too.
+/// Plays the history of a seed; if it fails, ever simpler ones, as long as they fail too.
 fn try_one(histories: &impl Strategy<Value: Story>, seed: u64) -> Option<Failure> {
     let simpler = number("SIMPLER").unwrap_or(SIMPLER);
     let config = Config {
@@ -118,7 +118,7 @@ fn try_one(histories: &impl Strategy<Value: Story>, seed: u64) -> Option<Failure
     }
 }
 
-/// Plays a history. Returns its story where something does not hold after it, or something panics.
+/// Plays a history. Returns its story if an invariant fails after it, or something panics.
 fn play(history: &impl Story) -> Option<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let model = Model::default();

@@ -1,4 +1,4 @@
-//! The end of a history: all is well again, the platform runs as it does every day, and then everything must hold.
+//! The end of a history: all is well again, the platform runs normally, and then every invariant must hold.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::search::Story;
 use crate::stage::Stage;
 use crate::step::Process;
 
-/// The pauses before each quiet round of a renew and a reconcile run, until everything holds: the longest back-off of an
-/// entry or an account is 6 hours, so after these it has been tried at least three times.
+/// The pauses before each quiet round of a renew and a reconcile run, until everything holds: the longest back-off of
+/// an entry or an account is 6 hours, so after these it has been tried at least three times.
 const ROUNDS: [Duration; 9] = [
     Duration::ZERO,
     Duration::from_mins(6),
@@ -28,11 +28,11 @@ const ROUNDS: [Duration; 9] = [
     Duration::from_hours(25),
 ];
 
-/// Between two issues of one account's token in quiet times at least: it lives 2 hours, and is due 30 minutes before its
-/// end at the earliest.
+/// The least time between two issues of one account's token in quiet times: it lives 2 hours, and is due 30 minutes
+/// before its end at the earliest.
 const LEAST_BETWEEN_ISSUES: Duration = Duration::from_mins(89);
 
-/// The runs of a quiet time that is longer than any token lives: the pauses before each.
+/// The pauses before each run of a quiet time that is longer than any token's life.
 const QUIET: [Duration; 2] = [Duration::from_mins(55), Duration::from_mins(50)];
 
 impl Story for History {
@@ -51,7 +51,7 @@ impl Story for History {
 }
 
 impl Stage {
-    /// Ends what is under way and runs until everything holds. Returns what still does not after the last round.
+    /// Ends what is in progress and runs until everything holds. Returns the violations after the last round.
     async fn settle(&mut self) -> Violations {
         self.model.tell("-- all is well from here on");
         self.heal();
@@ -71,7 +71,7 @@ impl Stage {
         found
     }
 
-    /// Runs through a time in which nothing happens: no token is renewed before it is due, and none lapses.
+    /// Runs through a time in which nothing happens: no token is renewed before it is due, and none expires.
     async fn stay_quiet(&mut self) -> Violations {
         let before = self.world.simulator.calls().len();
         for pause in QUIET {

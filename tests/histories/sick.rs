@@ -1,4 +1,4 @@
-//! Histories of one account, code or API that is sick from beginning to end: nobody else may notice.
+//! Histories of one account, code or API that fails from beginning to end: nobody else may notice.
 
 use std::time::Duration;
 
@@ -13,33 +13,33 @@ use crate::search::Story;
 use crate::stage::Stage;
 use crate::step::{Api, Job, Process, Refusing, SHOPS, Shop, Step, Trouble};
 
-/// A history in which something is sick.
+/// A history in which something keeps failing.
 #[derive(Debug, Clone)]
 pub(crate) struct Sickness {
     setting: Setting,
-    /// The account that is sick, or whose code is.
+    /// The account that fails, or whose code does.
     sick: Shop,
     trouble: Trouble,
-    /// What the sick account does before each of the runs.
+    /// What the failing account does before each of the runs.
     steps: Vec<Step>,
 }
 
-/// Until shortly before the first token is due.
+/// The time until shortly before the first token is due.
 const TO_DUE: Duration = Duration::from_mins(75);
 
-/// Between two runs. They go on until every token of the beginning has lapsed.
+/// The time between two runs. They continue until every token of the beginning has expired.
 const TICK: Duration = Duration::from_mins(10);
 const TICKS: usize = 6;
 
 /// Longer than any of these histories.
 const ALWAYS: Duration = Duration::from_hours(24);
 
-/// Sicknesses at random.
+/// Random failures of this kind.
 pub(crate) fn sicknesses() -> impl Strategy<Value = Sickness> {
     let made = |(setting, sick): (Setting, Shop)| {
         (Just(setting), Just(sick), trouble(sick), prop::collection::vec(step(sick), 1..=2 * TICKS))
     };
-    // Which account it is decides whether it comes first in the index.
+    // The choice of the account decides whether it comes first in the index.
     (generate::setting(), generate::shop()).prop_flat_map(made).prop_map(|(setting, sick, trouble, steps)| Sickness {
         setting,
         sick,
@@ -86,7 +86,7 @@ impl Story for Sickness {
     async fn violations(&self, model: &Model) -> Violations {
         let mut stage = Stage::open(&self.setting, model.clone()).await;
         let [well, new] = [1, 2].map(|step| Shop((self.sick.0 + step) % SHOPS));
-        // Where codes are what is sick, nobody who is well has one.
+        // If codes are what fails, no healthy account has one.
         let codes_are_sick = matches!(
             self.trouble,
             Trouble::Refusals { api: Api::Exchange, .. } | Trouble::BadGateway { api: Api::Exchange, .. }

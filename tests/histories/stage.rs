@@ -1,4 +1,4 @@
-//! Where a history is played: a world whose random bytes are the history's own, with two processes of the refresher.
+//! The environment of a history: a world whose random bytes are the history's own, with two processes of the refresher.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,10 +28,10 @@ use crate::labels;
 use crate::model::Model;
 use crate::step::{LINKS, SHOPS, Shop, Trouble};
 
-/// Everything on the stage.
+/// The environment.
 pub(crate) struct Stage {
     pub(crate) world: Arc<World>,
-    /// The platform's part of the table, whatever goes wrong.
+    /// The platform's part of the table, reached past all faults.
     pub(crate) unharmed: Store,
     /// The processes of the refresher.
     pub(crate) refreshers: [Refresher; 2],
@@ -39,23 +39,23 @@ pub(crate) struct Stage {
     pub(crate) accounts: Vec<Account>,
     pub(crate) business: Arc<Business>,
     pub(crate) links: Vec<Link>,
-    /// The merchants', and somebody else's.
+    /// The merchants' browser, and somebody else's.
     pub(crate) browsers: [Arc<Browser>; 2],
-    /// The business's service that answers followers.
+    /// The business's service that replies to followers.
     pub(crate) webhook: Service,
-    /// The one that gets the events of accounts.
+    /// The service that gets the events of accounts.
     pub(crate) event_webhook: EventService,
-    /// For calls that no browser makes.
+    /// The client for calls that no browser makes.
     pub(crate) http: reqwest::Client,
     pub(crate) model: Model,
-    /// What goes wrong, and until when.
+    /// The current troubles, and when each ends.
     pub(crate) troubles: Vec<(Timestamp, Trouble)>,
     pub(crate) under_way: Vec<UnderWay>,
     pub(crate) tickets_stopped: bool,
 }
 
-/// The bounds on waits. What is held may be held for long on a busy machine; what waits for a token that somebody else
-/// is renewing, which no history does while it waits, gives up soon.
+/// The limits of waits. Held requests may be held for long on a busy machine; waiting for a token that somebody else is
+/// renewing, which no history does while it waits, ends soon.
 const LIMITS: Limits = Limits {
     table_try: Duration::from_secs(20),
     table: Duration::from_secs(20),
@@ -89,7 +89,7 @@ impl Stage {
             ..Behaviour::default()
         };
         let world = World::of(parts, |options| options.behaviour = behaviour, LIMITS).await;
-        // What a history meets is random: some faults come to nothing, others are logged as errors.
+        // The faults of a history are random: some remain unused, others are logged as errors.
         world.without_proof();
         assert!(world.simulator.push_ticket().await.is_accepted());
         world.component().await.token().await.unwrap();
@@ -131,7 +131,7 @@ impl Stage {
     }
 }
 
-/// A process of the refresher, which does one thing after the other, so that a history replays.
+/// A process of the refresher, which does one thing after another, so that a history replays.
 fn refresher(world: &World, webhook: Url, skew: i64) -> Refresher {
     let clock = Arc::new(Skewed { clock: Arc::clone(&world.clock), skew });
     let services = Services { clock, ..world.services.clone() };
@@ -166,7 +166,7 @@ fn seeded(seed: u64) -> Random {
     })
 }
 
-/// The SDK without its pauses between two tries; what is longer is the end of a try, which is waited for.
+/// The SDK without its pauses between two tries; a longer sleep is the end of a try, which is waited for.
 #[derive(Debug)]
 struct NoPauses;
 

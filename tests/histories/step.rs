@@ -1,7 +1,7 @@
-//! What can happen: the steps of a history, each with the line that tells it.
+//! The steps of a history, each with the line that describes it.
 //!
-//! A step names things by their number among those that are there when its turn comes ("the third push under way"), so
-//! that a history without some of its steps is one too. Where there is none, the step is left out.
+//! A step names things by their number among those that exist when its turn comes ("the third push in progress"), so
+//! that a history without some of its steps is a history too. If there is none, the step is left out.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use stories::faults::Side;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shop(pub(crate) usize);
 
-/// How many accounts a history has.
+/// The number of accounts in a history.
 pub(crate) const SHOPS: usize = 3;
 
-/// How many links a history has.
+/// The number of links in a history.
 pub(crate) const LINKS: usize = 2;
 
 impl fmt::Display for Shop {
@@ -28,46 +28,46 @@ impl fmt::Display for Shop {
 /// A step.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Step {
-    /// Time passes; WeChat pushes a ticket where a push of one was due.
+    /// Time passes; WeChat pushes a ticket when one is due.
     Passes(Duration),
     /// A merchant authorizes the platform and it takes effect at once: pushed, received, exchanged.
     Joins(Shop),
-    /// A merchant authorizes the platform at WeChat; the push is under way, its time `stamp` seconds off.
+    /// A merchant authorizes the platform at WeChat; the push is in progress, its time `stamp` seconds off.
     Authorizes { shop: Shop, stamp: i64 },
-    /// A merchant takes the grant back at WeChat; the push is under way.
+    /// A merchant withdraws the grant at WeChat; the push is in progress.
     Revokes { shop: Shop, stamp: i64 },
-    /// A merchant opens a link, presses its button and authorizes the platform; push and redirect are under way.
+    /// A merchant opens a link, presses its button and authorizes the platform; push and redirect are in progress.
     Visits { link: usize, shop: Shop, stamp: i64 },
     /// A process does something, from its beginning to its end.
     Does(Job),
-    /// A process does something while something goes wrong, and only then.
+    /// A process does something while a trouble lasts, which ends with it.
     Suffers(Job, Trouble),
     /// A process begins something and is held at a point of it.
     Begins(Job, Point),
     /// Two processes do something at the same time.
     Together(Job, Job),
-    /// What is held goes on to its end.
+    /// A held process continues to its end.
     GoesOn(usize),
-    /// The process of what is held dies.
+    /// A held process dies.
     Dies(usize),
-    /// Something goes wrong from now on.
+    /// A trouble begins.
     Fails(Trouble),
-    /// Everything that goes wrong is well again.
+    /// All troubles end.
     Heals,
 }
 
-/// What a process of the platform does.
+/// A job of a process of the platform.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Job {
     /// The five-minute run.
     Renew(Process),
     /// The hourly run.
     Reconcile(Process),
-    /// The run that the table's stream causes.
+    /// The run that the table's stream starts.
     Inbox(Process),
-    /// A push under way arrives.
+    /// A push in progress arrives.
     Push(usize),
-    /// A push that has been sent already arrives again.
+    /// A push that has already been sent arrives again.
     PushAgain(usize),
     /// A merchant's browser comes back from WeChat, or somebody else's does.
     Return { number: usize, own_browser: bool },
@@ -75,19 +75,19 @@ pub(crate) enum Job {
     Message { shop: Shop, follower: usize },
     /// WeChat delivers a message again.
     MessageAgain(usize),
-    /// Services say three things about an account, one after the other.
+    /// Services change an account's labels three times, one after another.
     Say { shop: Shop, said: [Say; 3] },
 }
 
-/// One thing that is said.
+/// One change of labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Say {
     pub(crate) said: Saying,
-    /// Whether it is said by the service that changes only the version that it knows.
+    /// Whether it is by the service that changes only the version that it knows.
     pub(crate) of_version: bool,
 }
 
-/// What a service says about an account: something new, or that something is not so any more.
+/// A service's change of labels: a new value, or the removal of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Saying {
     /// The reference.
@@ -98,27 +98,27 @@ pub(crate) enum Saying {
     Both,
 }
 
-/// How the event webhook does not take what it is sent.
+/// How the event webhook fails to accept events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unwilling {
-    /// It answers with a status that is none of success.
+    /// It responds with an error status.
     Refuses,
-    /// It refuses every other event of an account five times, and then takes it.
+    /// It refuses every other event of an account five times, and then accepts it.
     Wavers,
-    /// It does not answer.
+    /// It does not respond.
     Hangs,
 }
 
-/// Which process of the refresher: the second one's clock is off.
+/// A process of the refresher: the second one's clock is off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Process(pub(crate) usize);
 
-/// Where a process is held.
+/// The point at which a process is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Point {
-    /// WeChat has done what was asked, its answer is under way.
+    /// WeChat has done what was requested, its response is in progress.
     Answer(Api),
-    /// At a request to the table, after so many others.
+    /// At a request to the table, after this many others.
     Table { passing: usize, side: Side },
     /// At the bus.
     Bus(Side),
@@ -156,20 +156,20 @@ impl Api {
     }
 }
 
-/// What goes wrong.
+/// A trouble.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Trouble {
-    /// WeChat refuses calls with a code: of all, or about one account.
+    /// WeChat refuses calls with a code: all, or those about one account.
     Refusals { api: Api, code: i64, about: Option<Shop>, lasts: Duration },
-    /// WeChat's gateway answers for it.
+    /// WeChat's gateway responds instead.
     BadGateway { api: Api, lasts: Duration },
-    /// The answer to the next call is lost, before the call takes effect or after.
+    /// The response to the next call is lost, before the call takes effect or after.
     LostAnswer { api: Api, side: Side },
     /// WeChat stops pushing tickets.
     NoTickets,
     /// The table refuses requests: all, or those about one account.
     Table { fault: Refusing, about: Option<Shop>, lasts: Duration },
-    /// The table does what is asked next, and its answer is lost.
+    /// The table carries out the next request, and its response is lost.
     LostReply { passing: usize },
     /// The bus refuses events.
     Bus { fault: Refusing, lasts: Duration },
@@ -177,7 +177,7 @@ pub(crate) enum Trouble {
     EventWebhook { how: Unwilling, lasts: Duration },
 }
 
-/// How a service of AWS does not do what it is asked.
+/// How a service of AWS fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusing {
     ServerError,
@@ -199,7 +199,7 @@ impl fmt::Display for Step {
             Self::Suffers(job, trouble) => write!(f, "{job}, while {trouble}"),
             Self::Begins(job, point) => write!(f, "{job}, and is held {point}"),
             Self::Together(one, other) => write!(f, "{one}; at the same time {other}"),
-            Self::GoesOn(number) => write!(f, "what is held goes on ({number})"),
+            Self::GoesOn(number) => write!(f, "what is held continues ({number})"),
             Self::Dies(number) => write!(f, "a process that is held dies ({number})"),
             Self::Fails(trouble) => write!(f, "{trouble}"),
             Self::Heals => f.write_str("all is well again"),
@@ -251,9 +251,9 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refusals { api, code, about, lasts } => {
-                write!(f, "WeChat answers {code} to {api:?}{} for {}", About(*about), Length(*lasts))
+                write!(f, "WeChat returns {code} for {api:?}{} for {}", About(*about), Length(*lasts))
             }
-            Self::BadGateway { api, lasts } => write!(f, "WeChat answers 502 to {api:?} for {}", Length(*lasts)),
+            Self::BadGateway { api, lasts } => write!(f, "WeChat returns 502 for {api:?} for {}", Length(*lasts)),
             Self::LostAnswer { api, side } => write!(f, "the next {api:?} is lost {side:?} it takes effect"),
             Self::NoTickets => f.write_str("WeChat stops pushing tickets"),
             Self::Table { fault, about, lasts } => {
@@ -266,7 +266,7 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// How long, in words.
+/// A duration, in words.
 struct Length(Duration);
 
 impl fmt::Display for Length {

@@ -1,5 +1,5 @@
-//! What goes wrong, as faults of the simulator and between the SDK and AWS. Most of it lasts for a time; when that is
-//! over, all faults are taken away and those that still last are set again.
+//! Troubles, as faults of the simulator and between the SDK and AWS. Most of them last for a time; when one ends, all
+//! faults are removed and the remaining ones are injected again.
 
 use simulator::Fault as Refused;
 use stories::faults::{Fault, Matching, Side};
@@ -9,7 +9,7 @@ use crate::stage::Stage;
 use crate::step::{Api, Refusing, Shop, Trouble};
 
 impl Stage {
-    /// Something goes wrong from now on.
+    /// Begins a trouble.
     pub(crate) fn fail(&mut self, trouble: Trouble) {
         if let Some(lasts) = trouble.lasts() {
             self.troubles.push((self.world.now().plus(lasts), trouble));
@@ -17,13 +17,13 @@ impl Stage {
         self.set(trouble);
     }
 
-    /// Nothing goes wrong any more.
+    /// Ends all troubles.
     pub(crate) fn heal(&mut self) {
         self.troubles.clear();
         self.set_troubles();
     }
 
-    /// Takes away what has lasted long enough.
+    /// Ends the troubles whose time is over.
     pub(crate) fn end_troubles(&mut self) {
         let (before, now) = (self.troubles.len(), self.world.now());
         self.troubles.retain(|(until, _)| now < *until);
@@ -32,7 +32,7 @@ impl Stage {
         }
     }
 
-    /// Sets what lasts, and nothing else.
+    /// Injects the lasting troubles, and nothing else.
     pub(crate) fn set_troubles(&mut self) {
         self.world.simulator.clear_faults();
         self.world.faults.clear();
@@ -42,7 +42,7 @@ impl Stage {
         }
     }
 
-    /// Sets one trouble, for as long as nothing takes it away.
+    /// Injects one trouble, for as long as nothing removes it.
     pub(crate) fn set(&mut self, trouble: Trouble) {
         let (simulator, faults) = (&self.world.simulator, &self.world.faults);
         match trouble {
@@ -79,7 +79,7 @@ impl Stage {
 }
 
 impl Trouble {
-    /// How long it lasts; `None` if it befalls one request only.
+    /// How long it lasts; `None` if it affects one request only.
     const fn lasts(&self) -> Option<std::time::Duration> {
         match self {
             Self::Refusals { lasts, .. }
@@ -104,7 +104,7 @@ const fn aws(refusing: Refusing) -> Fault {
     }
 }
 
-/// WeChat's words for a code.
+/// WeChat's text for a code.
 const fn words(api: Api, code: i64) -> &'static str {
     match (api, code) {
         (_, -1) => "system error",

@@ -1,7 +1,7 @@
-//! The functions' binaries as processes of their own, polling for events as in Lambda: what they answer, what a kill
-//! costs, what two of them do at once, and what they log.
+//! The functions' binaries as processes of their own, polling for events as in Lambda: their responses, the cost of a
+//! kill, simultaneous processes, and the log.
 //!
-//! Everything else of the system runs in the test's process, as in the stories.
+//! The rest of the system runs in the test's process, as in the stories.
 
 #[cfg(test)]
 mod account_api;

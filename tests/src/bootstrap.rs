@@ -1,8 +1,8 @@
 //! A function's real binary as Lambda runs it: a process of its own, given one event at a time, killed at will.
 //!
-//! Which binary is the caller's affair: Cargo names it only to the tests of the package that owns it, which is
-//! `processes` (`env!("CARGO_BIN_EXE_…")`). The process knows of its [`World`] by environment variables alone, as in the
-//! cloud, and lives on the machine's clock: the world must be one of [`World::beside_processes`].
+//! The caller chooses the binary: Cargo names it only to the tests of the package that owns it, which is `processes`
+//! (`env!("CARGO_BIN_EXE_…")`). The process knows its [`World`] only by environment variables, as in the cloud, and
+//! uses the machine's clock: the world must be one of [`World::beside_processes`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,8 +27,8 @@ use crate::process::Process;
 use crate::runtime_api::{ErrorReport, LambdaHost};
 use crate::world::World;
 
-/// The functions' time-out. Never waited for where all is well, and longer than what the refresher keeps free before its
-/// deadline.
+/// The functions' time-out. Never reached if all is well, and longer than the time that the refresher reserves before
+/// its deadline.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The longest wait for something that takes milliseconds on an idle machine.
@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The environment of a process.
 pub type Variables = BTreeMap<String, String>;
 
-/// A function at work.
+/// A running function.
 #[derive(Debug)]
 pub struct Bootstrap {
     host: LambdaHost,
@@ -62,7 +62,7 @@ impl Bootstrap {
     }
 
     /// Starts it with a variable of another value, or without it, and waits until it has ended, unsuccessfully. Returns
-    /// all that it said.
+    /// all its output.
     pub async fn fails_with(program: &str, world: &World, name: &str, value: Option<&str>) -> String {
         let function = Self::with(program, world, |variables| {
             variables.remove(name);
@@ -71,7 +71,7 @@ impl Bootstrap {
         function.await.fail().await
     }
 
-    /// Hands over an event and waits for the answer.
+    /// Sends an event and waits for the response.
     ///
     /// # Errors
     /// [`ErrorReport`]: what the function reported.
@@ -79,7 +79,7 @@ impl Bootstrap {
         self.host.invoke(event).await
     }
 
-    /// Hands over an HTTP request and waits for the answer, which is one that `docs/openapi.json` has for its route.
+    /// Sends an HTTP request and waits for the response, which must be one that `docs/openapi.json` has for its route.
     pub async fn request(&self, event: &HttpEvent) -> HttpAnswer {
         let event = event.build();
         let answer = self.invoke(event.clone()).await.expect("an HTTP function answers every request");
@@ -94,7 +94,7 @@ impl Bootstrap {
         answer
     }
 
-    /// Hands over a push or a message as the gateway does, its body as text.
+    /// Sends a push or a message as the gateway does, with its body as text.
     pub async fn push(&self, push: &SealedPush) -> HttpAnswer {
         self.request(&pushed(push).body(&push.body)).await
     }
@@ -104,39 +104,39 @@ impl Bootstrap {
         Router::new().fallback(forward).with_state(Arc::clone(self))
     }
 
-    /// What the process has said so far.
+    /// The output of the process so far.
     #[must_use]
     pub fn output(&self) -> String {
         self.process.output()
     }
 
-    /// Stops the process where it is, as Lambda does between two events.
+    /// Stops the process, as Lambda does between two events.
     pub fn freeze(&self) {
         self.process.freeze();
     }
 
-    /// Lets it go on.
+    /// Continues it.
     pub fn thaw(&self) {
         self.process.thaw();
     }
 
-    /// Kills the process at once, as `kill -9` does. Returns all that it ever said.
+    /// Kills the process at once, as `kill -9` does. Returns all its output.
     #[must_use]
     pub fn kill(mut self) -> String {
         self.process.kill();
         self.process.output()
     }
 
-    /// Hands over an event and kills the process at the given moment. Returns all that it ever said.
+    /// Sends an event and kills the process at the given moment. Returns all its output.
     pub async fn kill_during(self, event: Value, moment: impl Future<Output = ()>) -> String {
         tokio::select! {
-            answer = self.host.invoke(event) => panic!("it was to be killed before it answered: {answer:?}"),
+            answer = self.host.invoke(event) => panic!("it should have been killed before it responded: {answer:?}"),
             met = tokio::time::timeout(PATIENCE, moment) => met.expect("the moment comes"),
         }
         self.kill()
     }
 
-    /// Waits until the process ends by itself, unsuccessfully. Returns all that it ever said.
+    /// Waits until the process has ended on its own, unsuccessfully. Returns all its output.
     pub async fn fail(mut self) -> String {
         self.log.expect_error("the function ends", true);
         let status = self.process.wait_for_end(PATIENCE).await;
@@ -145,7 +145,7 @@ impl Bootstrap {
     }
 }
 
-/// The request that a push or a message is, without its body: that comes as text or as Base64.
+/// The request of a push or a message, without its body, which comes as text or as Base64.
 #[must_use]
 pub fn pushed(push: &SealedPush) -> HttpEvent {
     let event = match &push.authorizer {
@@ -155,13 +155,13 @@ pub fn pushed(push: &SealedPush) -> HttpEvent {
     event.query(&push.query).header("content-type", "text/xml")
 }
 
-/// A request of WeChat's to where the messages of an account go.
+/// WeChat's request to the message URL of an account.
 #[must_use]
 pub fn messages_of(appid: &str) -> HttpEvent {
     HttpEvent::new("POST", &format!("/wechat/accounts/{appid}/events")).route("/wechat/accounts/{appid}/events")
 }
 
-/// The gateway takes `text/…` for text.
+/// The gateway treats `text/…` as text.
 async fn forward(State(function): State<Arc<Bootstrap>>, parts: Parts, body: Bytes) -> Response<String> {
     let text = std::str::from_utf8(&body).expect("what WeChat sends is text");
     let mut event =
@@ -175,7 +175,7 @@ async fn forward(State(function): State<Arc<Bootstrap>>, parts: Parts, body: Byt
     Response::builder().status(status).body(answer.body).expect("an answer stays one")
 }
 
-/// A function's answer to an HTTP request, as the gateway gets it.
+/// A function's response to an HTTP request, as the gateway gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpAnswer {
     /// The status.
@@ -186,7 +186,7 @@ pub struct HttpAnswer {
     pub bytes: Vec<u8>,
     /// The headers.
     pub headers: Value,
-    /// The cookies that it sets, as `Set-Cookie` would say it.
+    /// The cookies that it sets, in the form of `Set-Cookie`.
     pub cookies: Vec<String>,
 }
 
@@ -207,14 +207,14 @@ impl HttpAnswer {
         }
     }
 
-    /// Where it redirects to.
+    /// The target of its redirect.
     #[must_use]
     pub fn location(&self) -> Url {
         assert_eq!(self.status, 303, "{self:?}");
         Url::parse(self.headers["location"].as_str().expect("a redirect has a target")).expect("it is a URL")
     }
 
-    /// The name of a problem, behind the prefix that all have.
+    /// The name of a problem, after the common prefix.
     #[must_use]
     pub fn problem(&self) -> String {
         assert_eq!(self.headers["content-type"], "application/problem+json", "{self:?}");
@@ -223,7 +223,7 @@ impl HttpAnswer {
         name.expect("problems have one prefix").to_owned()
     }
 
-    /// Whether WeChat would take it for an acknowledgement.
+    /// Whether WeChat would accept it as an acknowledgement.
     #[must_use]
     pub fn is_success(&self) -> bool {
         self.status == 200 && self.body == "success"

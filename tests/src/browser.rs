@@ -1,5 +1,5 @@
-//! A merchant's browser: keeps cookies per path, shows redirects instead of following them, sends forms, says where it
-//! comes from.
+//! A merchant's browser: stores cookies per path, shows redirects instead of following them, sends forms, and sends its
+//! origin.
 
 use std::sync::Mutex;
 
@@ -15,7 +15,7 @@ const COMPUTER: &str = "Mozilla/5.0 (X11; Linux x86_64) Chrome/122 Safari/537.36
 const WECHAT: &str = "Mozilla/5.0 (Linux; Android 14) Mobile Safari/537.36 MicroMessenger/8.0.49";
 const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile/15E148 Safari/604.1";
 
-/// A browser with an empty jar. It reads English.
+/// A browser with an empty jar, which prefers English.
 pub struct Browser {
     client: reqwest::Client,
     agent: &'static str,
@@ -30,10 +30,10 @@ struct Cookie {
     pair: String,
 }
 
-/// What a browser got to see.
+/// What a browser shows.
 #[derive(Debug)]
 pub struct Page {
-    /// Where it stands.
+    /// Its URL.
     pub url: Url,
     /// HTTP status.
     pub status: u16,
@@ -43,7 +43,7 @@ pub struct Page {
     pub text: String,
 }
 
-/// WeChat's authorization page, as the button leads to it.
+/// WeChat's authorization page, to which the button leads.
 #[derive(Debug, Clone)]
 pub struct AtWechat(pub Url);
 
@@ -54,31 +54,31 @@ impl Browser {
         Self::named(COMPUTER)
     }
 
-    /// WeChat's own, on a phone.
+    /// WeChat's browser, on a phone.
     #[must_use]
     pub fn in_wechat() -> Self {
         Self::named(WECHAT)
     }
 
-    /// Another one on a phone.
+    /// Another browser on a phone.
     #[must_use]
     pub fn on_phone() -> Self {
         Self::named(PHONE)
     }
 
-    /// Another one, by its `User-Agent`.
+    /// Another browser, by its `User-Agent`.
     #[must_use]
     pub fn named(agent: &'static str) -> Self {
         Self { client: http_client(), agent, language: "en", cookies: Mutex::default() }
     }
 
-    /// The same, set to this language.
+    /// The same browser, set to this language.
     #[must_use]
     pub fn reading(self, language: &'static str) -> Self {
         Self { language, ..self }
     }
 
-    /// Opens an address that was typed in or scanned.
+    /// Opens a URL that was typed or scanned.
     pub async fn open(&self, url: &Url) -> Page {
         self.send(self.client.get(url.clone()), url).await
     }
@@ -90,13 +90,13 @@ impl Browser {
         self.send(request, url).await
     }
 
-    /// Opens an address that `page` links or redirects to: only the page's origin is told, as our pages ask for.
+    /// Opens a URL that `page` links or redirects to: only the page's origin is sent, as our pages request.
     pub async fn open_from(&self, page: &Page, url: &Url) -> Page {
         let from = page.url.origin().ascii_serialization();
         self.send(self.client.get(url.clone()).header(REFERER, format!("{from}/")), url).await
     }
 
-    /// What the gateway would hand to a function if this browser opened an address that leads to `route`.
+    /// The gateway's event if this browser opened a URL that leads to `route`.
     #[must_use]
     pub fn visit(&self, url: &Url, route: &str) -> HttpEvent {
         let event = HttpEvent::new("GET", url.path()).route(route).query(url.query().unwrap_or_default());
@@ -104,10 +104,10 @@ impl Browser {
         self.cookies_for(url).iter().fold(event, |event, cookie| event.cookie(cookie))
     }
 
-    /// Sends the page's form with its hidden fields and what was chosen.
+    /// Submits the page's form with its hidden fields and the chosen ones.
     pub async fn submit(&self, page: &Page, chosen: &[(&str, &str)]) -> Page {
         let form = between(&page.text, "<form", "</form>").expect("the page has a form");
-        // A form that leads nowhere leads to its own page.
+        // A form without an action leads to its own page.
         let url = page.url.join(&attribute(form, "action").unwrap_or_default()).unwrap();
         let hidden = form.split("<input type=\"hidden\"").skip(1).map(|input| {
             (attribute(input, "name").expect("a field has a name"), attribute(input, "value").unwrap_or_default())
@@ -116,7 +116,7 @@ impl Browser {
         self.post(page, &url, body).await
     }
 
-    /// Sends the form of a page that leads to this path, with its hidden fields and what was entered.
+    /// Submits the form on a page that leads to this path, with its hidden fields and the entered ones.
     pub async fn submit_to(&self, page: &Page, path: &str, entered: &[(&str, &str)]) -> Page {
         let leads_there = |form: &&str| attribute(form, "action").as_deref() == Some(path);
         let form = page.text.split("<form").skip(1).find(leads_there);
@@ -129,7 +129,7 @@ impl Browser {
         self.post(page, &page.url.join(path).unwrap(), body).await
     }
 
-    /// Sends a form that is on no page of ours, from an origin that is said or not.
+    /// Sends a form that is on no page of ours, with or without an origin.
     pub async fn send_form(&self, url: &Url, origin: Option<&str>, fields: &[(&str, &str)]) -> Page {
         let request = self.client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         let request = origin.into_iter().fold(request, |request, origin| request.header(ORIGIN, origin));
@@ -137,7 +137,7 @@ impl Browser {
         self.send(request.body(body), url).await
     }
 
-    /// Sends a form as a browser does: it says on which page it was.
+    /// Sends a form as a browser does, with the page that it was on.
     async fn post(&self, page: &Page, url: &Url, body: String) -> Page {
         let request = self.client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         let request = request.header(ORIGIN, page.url.origin().ascii_serialization());
@@ -153,7 +153,7 @@ impl Browser {
         AtWechat(pressed.location())
     }
 
-    /// A browser that somebody has copied the cookies of this one into.
+    /// Another browser with copies of this one's cookies.
     #[must_use]
     pub fn copied(&self) -> Self {
         let copy = Self { language: self.language, ..Self::named(self.agent) };
@@ -161,7 +161,7 @@ impl Browser {
         copy
     }
 
-    /// The same browser has lost its cookies, or refuses them.
+    /// Removes the cookies, as if the browser had lost or refused them.
     pub fn forget_cookies(&self) {
         self.cookies.lock().unwrap().clear();
     }
@@ -185,7 +185,7 @@ impl Browser {
         cookies.iter().filter(|cookie| cookie.is_for(url)).map(|cookie| cookie.pair.clone()).collect()
     }
 
-    /// Does what a `Set-Cookie` header says: the last cookie of a name counts, and one without a life ends.
+    /// Applies a `Set-Cookie` header: the last cookie of a name counts, and one without a life ends.
     fn keep(&self, header: &str, from: &Url) {
         let cookie = Cookie::parse(header, from);
         let mut cookies = self.cookies.lock().unwrap();
@@ -230,7 +230,7 @@ impl Cookie {
 }
 
 impl Page {
-    /// Where the first link leads that has this text.
+    /// The target of the first link with this text.
     #[must_use]
     pub fn link(&self, text: &str) -> Url {
         let (before, _) =
@@ -239,7 +239,7 @@ impl Page {
         self.url.join(&attribute(&format!("{tag}>"), "href").unwrap()).unwrap()
     }
 
-    /// Where the page redirects to.
+    /// The target of the page's redirect.
     #[must_use]
     pub fn location(&self) -> Url {
         let location = self.headers.get(LOCATION).unwrap_or_else(|| panic!("{} {}", self.status, self.text));
@@ -254,13 +254,13 @@ impl Page {
 }
 
 impl AtWechat {
-    /// The code that the button made.
+    /// The code that the button created.
     #[must_use]
     pub fn pre_auth_code(&self) -> String {
         parameter(&self.0, "pre_auth_code")
     }
 
-    /// Where WeChat sends the merchant with a code.
+    /// The URL to which WeChat sends the merchant with a code.
     #[must_use]
     pub fn way_back(&self, code: &str) -> Url {
         let mut url = Url::parse(&parameter(&self.0, "redirect_uri")).unwrap();

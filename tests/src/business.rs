@@ -1,4 +1,4 @@
-//! Somebody who uses the API: a business with the identity that the gateway has authenticated or with a key, or an operator.
+//! Users of the API: a business with the identity that the gateway has authenticated or with a key, or an operator.
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -16,28 +16,28 @@ use web::identity::{IamIdentity, OperatorIdentity};
 use crate::openapi::{Answered, Contract};
 use crate::world::World;
 
-/// Where the links are.
+/// The path of the links.
 pub const LINKS: &str = "/authorization-links";
 
-/// Where the accounts are.
+/// The path of the accounts.
 pub const ACCOUNTS: &str = "/accounts";
 
-/// Where the tokens are.
+/// The path of the tokens.
 pub const TOKENS: &str = "/tokens/";
 
-/// Where the API keys are.
+/// The path of the API keys.
 pub const KEYS: &str = "/keys";
 
-/// Where the operators are.
+/// The path of the operators.
 pub const OPERATORS: &str = "/operators";
 
-/// Where the check files are.
+/// The path of the check files.
 pub const CHECK_FILES: &str = "/check-files";
 
-/// Where calls on behalf are.
+/// The path of calls on behalf.
 pub const CALLS: &str = "/wechat/";
 
-/// Where the platform's own is.
+/// The path of the platform's own token.
 pub const PLATFORM_TOKEN: &str = "/tokens/platform";
 
 /// A business.
@@ -49,7 +49,7 @@ pub struct Business {
     simulator: Simulator,
 }
 
-/// A link that was made.
+/// A link.
 #[derive(Debug, Clone)]
 pub struct Link {
     /// Its id.
@@ -58,21 +58,21 @@ pub struct Link {
     pub url: Url,
 }
 
-/// An answer of the API.
+/// A response of the API.
 #[derive(Debug)]
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The JSON; null where there is no body, or an answer of WeChat's that was passed on is not JSON.
+    /// The JSON; null if there is no body, or if a passed-on response of WeChat's is not JSON.
     pub body: Value,
     /// The body as it came.
     pub bytes: Bytes,
 }
 
 impl Answer {
-    /// The name of a problem, behind the prefix that all have.
+    /// The name of a problem, after the common prefix.
     #[must_use]
     pub fn problem(&self) -> &str {
         assert_eq!(self.headers[CONTENT_TYPE], "application/problem+json", "{self:?}");
@@ -80,7 +80,7 @@ impl Answer {
         name.expect("problems have one prefix")
     }
 
-    /// What a problem says to do.
+    /// A problem's advice.
     #[must_use]
     pub fn detail(&self) -> &str {
         self.body["detail"].as_str().unwrap()
@@ -109,13 +109,13 @@ impl Business {
         Self { identity, ..Self::unsigned(world) }
     }
 
-    /// A business whose calls are signed and answered by this router.
+    /// A business whose calls are signed and handled by this router.
     #[must_use]
     pub fn through(world: &World, router: Router) -> Self {
         Self { router, ..Self::of(world) }
     }
 
-    /// Somebody whose calls are not.
+    /// A caller without a signature.
     #[must_use]
     pub fn unsigned(world: &World) -> Self {
         let (router, simulator) = (world.business_router(), world.simulator.clone());
@@ -128,7 +128,7 @@ impl Business {
         Self { key: Some(key.clone()), ..Self::unsigned(world) }
     }
 
-    /// An operator, for whom the console calls.
+    /// An operator, on whose behalf the console calls.
     #[must_use]
     pub fn as_operator(world: &World, name: &OperatorName) -> Self {
         Self { operator: Some(OperatorIdentity::new(name)), ..Self::unsigned(world) }
@@ -147,7 +147,7 @@ impl Business {
         self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
-    /// A change of an account, of one version of it where that is named.
+    /// A change of an account, of one version of it if that is given.
     pub async fn patch(&self, account: &AppId, body: &Value, if_match: Option<&str>) -> Answer {
         let request = Request::builder().method(Method::PATCH).uri(format!("{ACCOUNTS}/{account}"));
         let request = if_match.into_iter().fold(request, |request, version| request.header(IF_MATCH, version));
@@ -180,7 +180,7 @@ impl Business {
         self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
-    /// A call without a body that makes something.
+    /// A `POST` without a body.
     pub async fn post(&self, path: &str) -> Answer {
         self.send(Request::builder().method(Method::POST).uri(path).body(Body::empty()).unwrap()).await
     }
@@ -192,7 +192,7 @@ impl Business {
         answer.body
     }
 
-    /// The appids of the accounts of a list, page after page.
+    /// The appids of the accounts in a list, page by page.
     pub async fn appids(&self, query: &str) -> Vec<String> {
         let (mut appids, mut cursor) = (Vec::new(), String::new());
         loop {
@@ -207,8 +207,8 @@ impl Business {
         }
     }
 
-    /// Any call. Every answer is one that `docs/openapi.json` says of its route, and none has a secret of WeChat's side,
-    /// but for the code or the token that was asked for.
+    /// Any call. Every response must be one that `docs/openapi.json` has for its route, and contain no secret of
+    /// WeChat's side except a requested code or token.
     pub async fn send(&self, mut request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path());
         let path = path.strip_prefix(KEY_DOOR).unwrap_or(path).to_owned();
@@ -250,7 +250,7 @@ impl Business {
         Answer { status, headers, body, bytes }
     }
 
-    /// Makes a link.
+    /// Creates a link.
     pub async fn link(&self, request: Value) -> Link {
         let made = self.ask(Method::POST, LINKS, &request).await;
         assert_eq!(made.status, 201, "{}", made.body);
@@ -258,7 +258,7 @@ impl Business {
         Link { id: text("link_id"), url: Url::parse(&text("url")).unwrap() }
     }
 
-    /// The outcome of a link.
+    /// The state of a link.
     pub async fn look(&self, link: &Link) -> Value {
         let answer = self.ask(Method::GET, &format!("{LINKS}/{}", link.id), &json!({})).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -270,7 +270,7 @@ impl Business {
         self.look(link).await["status"].clone()
     }
 
-    /// Asks for a code for a page of its own.
+    /// Creates a code for a page of its own.
     pub async fn code(&self, link: &Link) -> Answer {
         self.ask(Method::POST, &format!("{LINKS}/{}/codes", link.id), &json!({})).await
     }

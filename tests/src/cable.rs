@@ -1,5 +1,5 @@
-//! A TCP line to a service, which can be cut: what a process finds that was frozen for longer than the other side kept
-//! its connections.
+//! A TCP connection to a service that can be cut: what a process finds if it was frozen for longer than the other side
+//! kept its connections.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +7,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// The line. Dropping the value cuts it, and nobody is connected any more.
+/// The cable. Dropping the value cuts it, and all connections with it.
 #[derive(Debug)]
 pub struct Cable {
     url: String,
@@ -16,7 +16,7 @@ pub struct Cable {
 }
 
 impl Cable {
-    /// A line to the HTTP service at `upstream`.
+    /// A cable to the HTTP service at `upstream`.
     pub async fn to(upstream: &str) -> Self {
         let upstream = upstream.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -44,7 +44,7 @@ impl Cable {
         self.connections.lock().unwrap().len()
     }
 
-    /// Closes all connections, and waits until they are. New ones can be made.
+    /// Closes all connections, and waits until they are closed. New ones can be opened.
     pub async fn cut(&self) {
         let open: Vec<_> = self.connections.lock().unwrap().iter().map(JoinHandle::abort_handle).collect();
         for connection in &open {

@@ -1,9 +1,9 @@
 //! The events in the folder `events/`: one of each kind that reaches a function, good and bad.
 //!
-//! Everything in them is fixed (times, nonces, the random bytes of a seal), so that the same bytes come out each time
-//! they are made. They are signed and sealed with the demo secret of [`crate::world`]. A push is taken for a day, or for 30,
-//! after WeChat made it: for use on this machine's clock they are made anew, [`files`]. `events/README.md` says what each
-//! must be answered with.
+//! Everything in them is fixed (times, nonces, the random bytes of a seal), so that the same bytes result each time.
+//! They are signed and sealed with the demo secret of [`crate::world`]. A push is accepted for a day, or for 30, after
+//! WeChat's time of it: for use with this machine's clock they are generated again, [`files`]. `events/README.md` lists
+//! the expected responses.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use crate::world::{COMPONENT, TABLE, platform};
 /// The folder.
 pub const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../events");
 
-/// When all of it happens in the committed files: 2023-11-14T22:13:20Z.
+/// The time of everything in the committed files: 2023-11-14T22:13:20Z.
 pub const TIME: i64 = 1_700_000_000;
 
 /// The account of the `authorized` push.
@@ -38,7 +38,7 @@ pub const ACCOUNT: &str = "wxdemoaccount00001";
 /// The original id of that account, to which messages are addressed.
 const USER_NAME: &str = "gh_demoaccount001";
 
-/// An account that is in the table, with nothing but its permission sets and where its visitors' logins return to.
+/// An account in the table, with only its permission sets and the origin to which its visitors' logins return.
 pub const KNOWN_ACCOUNT: &str = "wxdemoaccount00003";
 
 /// An account that has never authorized the platform.
@@ -47,10 +47,10 @@ pub const UNKNOWN_ACCOUNT: &str = "wxdemoaccount0000f";
 /// A file with which WeChat checks a domain.
 const CHECK_FILE: &str = "87PweoaRBw.txt";
 
-/// Where visitors of [`KNOWN_ACCOUNT`] come from and return to.
+/// The origin of visitors of [`KNOWN_ACCOUNT`].
 const SHOP: &str = "https://shop.example.com";
 
-/// Who writes to it.
+/// The follower who writes to it.
 const FOLLOWER: &str = "oDemoFollower000000000000001";
 
 /// The link that merchants follow.
@@ -59,10 +59,10 @@ pub const LINK: &str = "demo-link-00000000000A";
 /// A link that its business cancels.
 pub const CANCELLED_LINK: &str = "demo-link-to-cancel00A";
 
-/// A link that nobody made.
+/// A link that does not exist.
 pub const UNKNOWN_LINK: &str = "demo-link-unknown0000A";
 
-/// A key that nobody made.
+/// A key that does not exist.
 pub const UNKNOWN_KEY: &str = "demo-key-unknown00000A";
 
 /// The press of the link's button that the redirects belong to.
@@ -80,16 +80,16 @@ pub const API_KEY: &str = "wxp_demo-key-000000000000A_demo-secret-00000000000000
 /// The code in the `authorized` push.
 pub const PUSHED_CODE: &str = "queryauthcode@@@demo-push+/0001=";
 
-/// The code in the redirects, with every character that a hop may damage.
+/// The code in the redirects, with every character that careless encoding may damage.
 pub const REDIRECTED_CODE: &str = "queryauthcode@@@demo-redirect+/0002=";
 
-/// [`REDIRECTED_CODE`] as it stands in a URL.
+/// [`REDIRECTED_CODE`] percent-encoded.
 const REDIRECTED_CODE_ENCODED: &str = "queryauthcode%40%40%40demo-redirect%2B%2F0002%3D";
 
 /// The pre-auth code that led to the grant of the `authorized` push.
 pub const PRE_AUTH_CODE: &str = "preauthcode@@@demo-0001";
 
-/// The longest URL that the HTTP library takes, in bytes.
+/// The longest URL that the HTTP library accepts, in bytes.
 const LONGEST_URL: usize = 65_534;
 
 const TICKET: &str = "ticket@@@demo-component-verify-ticket-0001";
@@ -103,7 +103,7 @@ const COMPUTER: &str =
 const WECHAT_ON_PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
      Mobile/15E148 MicroMessenger/8.0.50(0x18003231) NetType/WIFI Language/zh_CN";
 
-/// Every file of the folder that is made, as of `time` in seconds since 1970: its path in it, and its content.
+/// Every generated file of the folder, as of `time` in Unix seconds: its path in it, and its content.
 #[must_use]
 pub fn files(time: i64) -> Vec<(String, String)> {
     let folders = [
@@ -127,11 +127,11 @@ pub fn files(time: i64) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Puts what the events are about into the table: the account's name, the account [`KNOWN_ACCOUNT`], the links [`LINK`] and
-/// [`CANCELLED_LINK`], the press of the first one's button, whose cookie is [`COOKIE`], and the key [`API_KEY`].
+/// Puts what the events are about into the table: the account's name, the account [`KNOWN_ACCOUNT`], the links [`LINK`]
+/// and [`CANCELLED_LINK`], the press of the first one's button, whose cookie is [`COOKIE`], and the key [`API_KEY`].
 ///
 /// # Errors
-/// [`StoreError`], also where the attempt is there already.
+/// [`StoreError`], also if the attempt exists already.
 pub async fn put_what_they_are_about(store: &Store, now: Timestamp) -> Result<(), StoreError> {
     let (link, attempt) = (LinkId::parse(LINK).unwrap(), AttemptId::parse(ATTEMPT).unwrap());
     let request = LinkRequest {
@@ -171,7 +171,7 @@ pub async fn put_what_they_are_about(store: &Store, now: Timestamp) -> Result<()
     store.attempts.put(&link, &attempt, &PRE_AUTH_CODE.into(), Some(&cookie.digest()), now).await
 }
 
-/// The demo platform's secret, as it would stand in Secrets Manager.
+/// The demo platform's secret, as it would be in Secrets Manager.
 fn secret() -> Value {
     use secrecy::ExposeSecret as _;
     serde_json::from_str(crate::world::secret_json().expose_secret()).unwrap()
@@ -243,7 +243,7 @@ fn preauth_link() -> Events {
         "return_url": "https://app.example.com/done",
     });
     let good = create.clone().body(&good.to_string());
-    // Right-to-left override: the page would show another name than the one that was sent.
+    // Right-to-left override: the page would show a different name from the one that was sent.
     let hidden = json!({ "requester_name": "工商\u{202e}行银" });
     let misspelled = json!({ "requester": "示例商城" });
     let of_link = |method: &str, link: &str| {
@@ -430,7 +430,7 @@ fn oauth_callback() -> Events {
     let query = format!("{code}&expires_in=600");
     vec![
         ("return", ours.clone().query(&query).build()),
-        // The same address in a browser that did not begin the attempt, and so has no cookie of it.
+        // The same URL in a browser that did not begin the attempt, and so has no cookie of it.
         ("replayed-code", back(ATTEMPT).query(&query).build()),
         ("missing-code", ours.clone().query("expires_in=600").build()),
         ("duplicate-code", ours.query(&format!("{code}&{query}")).build()),
@@ -458,7 +458,7 @@ fn web_login() -> Events {
         ("begin-without-state", in_wechat(begin(KNOWN_ACCOUNT, base.split("&state").next().unwrap()))),
         ("begin-for-another-origin", in_wechat(begin(KNOWN_ACCOUNT, &base.replace("shop.", "evil.")))),
         ("begin-at-unknown-account", in_wechat(begin(UNKNOWN_ACCOUNT, &base))),
-        // The address that WeChat sends a visitor back to, in a browser that did not begin the login.
+        // The URL to which WeChat sends a visitor back, in a browser that did not begin the login.
         ("callback-without-attempt", in_wechat(callback("code=demo-code-0001&state=0123456789abcdef0123456789abcdef"))),
         ("redeem-unknown-code", redeem.clone().iam(CALLER).build()),
         ("redeem-without-identity", redeem.build()),
@@ -472,7 +472,7 @@ fn operators_console() -> Events {
     };
     let form = from_browser("POST", "/console/links").header("origin", "https://auth.example.com");
     let form = form.header("content-type", "application/x-www-form-urlencoded").body("reference=shop-1&form_token=x");
-    // Of the right form, and of nobody.
+    // A cookie of the right form that belongs to nobody.
     let cookie = "__Host-console=li.demo-browser-00000000A.demo-secret-0000000000000000000000000000000";
     let invitation = "/console/invitations/li.demo-invitation-000000000000000000000000000";
     vec![
@@ -487,7 +487,7 @@ fn operators_console() -> Events {
 fn token_refresher(time: i64) -> Events {
     let push = AuthorizationEvent::parse(authorized(time).into());
     let pushed = record(time, 1, ACCOUNT, time, push.id().as_str());
-    // A code that came through a redirect: of no account yet, and of no time of WeChat's.
+    // A code that came through a redirect: for no account yet, and without a time of WeChat's.
     let redirected = CodeDigest::of(&REDIRECTED_CODE.into());
     let redirected = record(time, 2, &format!("~{}", redirected.as_str()), 0, redirected.as_str());
     vec![
@@ -514,7 +514,7 @@ fn token_refresher(time: i64) -> Events {
     ]
 }
 
-/// What the table's stream says of a new inbox entry.
+/// The record of the table's stream for a new inbox entry.
 fn record(now: i64, number: u8, partition: &str, time: i64, digest: &str) -> Value {
     json!({
         "eventID": digest[..32],
@@ -597,7 +597,7 @@ fn push_to(time: i64, path: &str, msg_signature: &str) -> HttpEvent {
     ))
 }
 
-/// `signature` of the URL, which does not cover the body; WeChat sends it with every push, and nobody looks at it.
+/// `signature` of the URL, which does not cover the body; WeChat sends it with every push, and nobody reads it.
 fn url_signature(time: i64) -> String {
     use secrecy::ExposeSecret as _;
     let (token, timestamp) = (platform().token, time.to_string());

@@ -1,4 +1,4 @@
-//! Accounts whose renewal is due, and runs that are as narrow as can be.
+//! Accounts whose renewal is due, and runs with the smallest window.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use tokio::time::Instant;
 
 use crate::world::World;
 
-/// Two hours less the margin: every account that was authorized just now is due.
+/// Two hours less the margin: every account that was authorized just now is then due.
 pub const TO_DUE: Duration = Duration::from_mins(101);
 
-/// Refused with this code.
+/// A refusal with this code.
 #[must_use]
 pub fn refused(errcode: i64) -> Fault {
     Fault::Errcode { errcode, errmsg: "refused by the story".into() }
 }
 
-/// An official account of its own number, not authorized.
+/// An official account with this number, not authorized.
 #[must_use]
 pub fn new_account(world: &World, number: usize) -> AppId {
     let appid = AppId::parse(&format!("wx{number:016}")).unwrap();
@@ -50,7 +50,7 @@ pub fn narrow(world: &World, window: usize) -> Refresher {
     )
 }
 
-/// A refresher over other services than the world's, such as those behind [`crate::proxy::behind_a_proxy`].
+/// A refresher over other services than the world's, such as those from [`crate::proxy::behind_a_proxy`].
 #[must_use]
 pub fn refresher_of(world: &World, services: Services) -> Refresher {
     Refresher::new(services, world.targets(), Settings { per_second: 100_000, ..Settings::default() })
@@ -68,7 +68,7 @@ pub async fn tick_with(world: &World, refresher: &Refresher) -> Report {
     refresher.run(&Task::renew(), Instant::now() + Duration::from_mins(2)).await.unwrap()
 }
 
-/// How many of the accounts have a token that WeChat accepts.
+/// The number of the accounts that have a token that WeChat accepts.
 pub async fn accepted(world: &World, accounts: &[AppId]) -> usize {
     let mut count = 0;
     for account in accounts {

@@ -1,8 +1,8 @@
 //! Faults between the AWS SDK and the service: throttles, errors, delays, lost replies.
 //!
-//! The embedded DynamoDB never fails in the ways the real one does; this client under the SDK does it for it. It also
-//! counts every request by operation, the SDK's own retries included, so that a story can hold a budget: one push = one
-//! write.
+//! The embedded DynamoDB never fails in the ways the real one does; this client under the SDK fails instead. It also
+//! counts every request by operation, including the SDK's own retries, so that a story can hold a budget: one push =
+//! one write.
 
 mod hold;
 
@@ -27,31 +27,31 @@ use self::hold::HoldRule;
 
 pub use self::hold::{Held, Side};
 
-/// What happens to a request.
+/// A fault of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The service's answer to too many requests; not forwarded.
+    /// The service's response to too many requests; not forwarded.
     Throttle,
-    /// An answer with status 500; not forwarded.
+    /// A response with status 500; not forwarded.
     ServerError,
-    /// No connection: the service is away; not forwarded.
+    /// No connection: the service is unavailable; not forwarded.
     Away,
     /// Forwarded after this time.
     Delay(Duration),
     /// Neither forwarded nor answered, ever.
     Hang,
-    /// Forwarded and carried out, and the connection breaks before the answer arrives.
+    /// Forwarded and carried out, but the connection breaks before the response arrives.
     LostReply,
 }
 
 type BodyTest = dyn Fn(&str) -> bool + Send + Sync;
 
-/// Which requests a fault is for. An operation is the part of `x-amz-target` behind the dot, such as `UpdateItem`.
+/// The requests that a fault is for. An operation is the part of `x-amz-target` after the dot, such as `UpdateItem`.
 #[derive(Clone, Default)]
 pub struct Matching {
     operation: Option<&'static str>,
     body: Option<Arc<BodyTest>>,
-    /// What the body has to have, in words.
+    /// The condition on the body, in words.
     described: String,
 }
 
@@ -68,7 +68,7 @@ impl Matching {
         Self { operation: Some(name), ..Self::default() }
     }
 
-    /// Of those, the ones with this text in the body, such as a key.
+    /// Those of them with this text in the body, such as a key.
     #[must_use]
     pub fn containing(self, text: impl Into<String>) -> Self {
         let text = text.into();
@@ -76,7 +76,7 @@ impl Matching {
         Self { described, ..self.whose_body(move |body| body.contains(&text)) }
     }
 
-    /// Of those, the ones whose body passes a test.
+    /// Those of them whose body passes a test.
     #[must_use]
     pub fn whose_body(self, test: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         Self { body: Some(Arc::new(test)), described: " whose body passes a test".to_owned(), ..self }
@@ -113,16 +113,16 @@ impl fmt::Display for Matching {
 struct Rule {
     matching: Matching,
     fault: Fault,
-    /// How many more requests it is for; `None`: until cleared.
+    /// The number of further requests that it is for; `None` until cleared.
     left: Option<usize>,
-    /// Only each so manieth of the requests that match: how often, and how many have passed since.
+    /// Only every n-th matching request: n, and how many have passed since.
     every: Option<(usize, usize)>,
     has_befallen: bool,
 }
 
 impl Rule {
-    /// What is left of it, in words; `None` if it has befallen as many requests as ordered, or one where none were
-    /// counted.
+    /// The unused part of it, in words; `None` if it has affected as many requests as ordered, or one if there is no
+    /// count.
     fn unused(&self) -> Option<String> {
         match self.left {
             Some(0) => None,
@@ -151,7 +151,7 @@ struct State {
     rules: Vec<Rule>,
     holds: Vec<HoldRule>,
     forbidden: Vec<Matching>,
-    /// The forbidden requests that were made, and what was unused when the rules were cleared.
+    /// The forbidden requests that were made, and the faults that were unused when the rules were cleared.
     findings: Vec<String>,
     requests: BTreeMap<String, usize>,
 }
@@ -190,32 +190,32 @@ impl Faults {
         SharedHttpClient::new(self.clone())
     }
 
-    /// The fault befalls the next `count` requests that match. Rules are tried in the order they were made.
+    /// The fault affects the next `count` matching requests. Rules are tried in the order in which they were made.
     pub fn next(&self, count: usize, matching: Matching, fault: Fault) {
         self.add(Rule { matching, fault, left: Some(count), every: None, has_befallen: false });
     }
 
-    /// The fault befalls every request that matches, until [`Faults::clear`].
+    /// The fault affects every matching request, until [`Faults::clear`].
     pub fn always(&self, matching: Matching, fault: Fault) {
         self.add(Rule { matching, fault, left: None, every: None, has_befallen: false });
     }
 
-    /// No request that matches may be made: it fails, and so does the story.
+    /// A matching request must not be made: it fails, and so does the story.
     pub fn forbid(&self, matching: Matching) {
         self.state.lock().unwrap().forbidden.push(matching);
     }
 
-    /// The fault befalls one request that matches, after `passing` others.
+    /// The fault affects one matching request, after `passing` others.
     pub fn once_after(&self, passing: usize, matching: Matching, fault: Fault) {
         self.add(Rule { matching, fault, left: Some(1), every: Some((passing + 1, 0)), has_befallen: false });
     }
 
-    /// The fault befalls each `every`th request that matches, until [`Faults::clear`].
+    /// The fault affects each `every`th matching request, until [`Faults::clear`].
     pub fn every(&self, every: usize, matching: Matching, fault: Fault) {
         self.add(Rule { matching, fault, left: None, every: Some((every, 0)), has_befallen: false });
     }
 
-    /// Holds one request that matches: the first, or the one after `passing` others. Faults do not befall it.
+    /// Holds one matching request: the first, or the one after `passing` others. No fault affects it.
     #[must_use]
     pub fn hold(&self, passing: usize, matching: Matching, side: Side) -> Held {
         let (rule, held) = HoldRule::new(passing, matching, side);
@@ -223,7 +223,7 @@ impl Faults {
         held
     }
 
-    /// All is well again, and nothing is to be held any more; the counts stay, and so does what is held.
+    /// Removes all rules and holds to come; the counts stay, and so do held requests.
     pub fn clear(&self) {
         let mut state = self.state.lock().unwrap();
         let unused: Vec<String> = state.unused().collect();
@@ -232,7 +232,7 @@ impl Faults {
         state.holds.clear();
     }
 
-    /// How many requests of an operation were sent, retries and failed ones included.
+    /// The number of requests of an operation that were sent, including retries and failed ones.
     #[must_use]
     pub fn requests(&self, operation: &str) -> usize {
         self.state.lock().unwrap().requests.get(operation).copied().unwrap_or(0)
@@ -249,15 +249,15 @@ impl Faults {
         self.state.lock().unwrap().requests.clear();
     }
 
-    /// Whether every fault that was ordered for a number of requests has befallen them: a story whose fault never came
-    /// proves nothing.
+    /// Whether every fault that was ordered for a number of requests has affected them: a story whose fault never
+    /// happened proves nothing.
     #[must_use]
     pub fn all_used(&self) -> bool {
         self.state.lock().unwrap().rules.iter().all(|rule| rule.left.is_none_or(|left| left == 0))
     }
 
-    /// In words: the faults and holds that have befallen fewer requests than ordered, or none, cleared ones included, and
-    /// the forbidden requests that were made.
+    /// In words: the faults and holds that have affected fewer requests than ordered, or none, including cleared ones,
+    /// and the forbidden requests that were made.
     #[must_use]
     pub fn findings(&self) -> Vec<String> {
         let state = self.state.lock().unwrap();

@@ -1,7 +1,7 @@
 //! Events of an API Gateway HTTP API, payload 2.0, as a function gets them.
 //!
-//! Like the gateway: header names in lower case, cookies beside the headers, repeated query parameters joined with a
-//! comma in the map and kept in `rawQueryString`, and binary bodies as Base64.
+//! As from the gateway: header names in lower case, cookies separate from the headers, repeated query parameters joined
+//! with a comma in the map and kept in `rawQueryString`, and binary bodies as Base64.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,7 @@ use web::doors::KEY_DOOR;
 
 use crate::world::{BUSINESS_ROUTES, KEY_ROUTES};
 
-/// One request, on its way to becoming an event.
+/// One request that becomes an event.
 #[derive(Debug, Clone)]
 pub struct HttpEvent {
     method: String,
@@ -33,7 +33,7 @@ enum Body {
 
 impl HttpEvent {
     /// A request without query, body, cookies and identity; `path` as it is in the URL. Its route is the deployed one
-    /// of this path, if there is one.
+    /// for this path, if there is one.
     #[must_use]
     pub fn new(method: &str, path: &str) -> Self {
         Self {
@@ -55,39 +55,39 @@ impl HttpEvent {
         Self { route: Some(path.to_owned()), ..self }
     }
 
-    /// The host that the caller named, one of those that the gateway serves.
+    /// The host in the request, one of those that the gateway serves.
     #[must_use]
     pub fn host(self, host: &str) -> Self {
         Self { host: host.to_owned(), ..self }
     }
 
-    /// The query as it stands in the URL, without `?`, percent-encoded.
+    /// The query as in the URL, without `?`, percent-encoded.
     #[must_use]
     pub fn query(self, raw: &str) -> Self {
         Self { query: raw.to_owned(), ..self }
     }
 
-    /// One more header.
+    /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_ascii_lowercase(), value.to_owned()));
         self
     }
 
-    /// One more cookie, `name=value`.
+    /// Adds a cookie, `name=value`.
     #[must_use]
     pub fn cookie(mut self, cookie: &str) -> Self {
         self.cookies.push(cookie.to_owned());
         self
     }
 
-    /// A body that the gateway takes for text.
+    /// A body that the gateway treats as text.
     #[must_use]
     pub fn body(self, text: &str) -> Self {
         Self { body: Some(Body::Plain(text.to_owned())), ..self }
     }
 
-    /// A body that the gateway takes for binary.
+    /// A body that the gateway treats as binary.
     #[must_use]
     pub fn base64_body(self, bytes: &[u8]) -> Self {
         Self { body: Some(Body::Base64(STANDARD.encode(bytes))), ..self }
@@ -108,7 +108,7 @@ impl HttpEvent {
         Self { authorizer: Some(json!({ "iam": iam })), ..self }
     }
 
-    /// The operator for whom the console invokes the function, such as `li`.
+    /// The operator on whose behalf the console invokes the function, such as `li`.
     #[must_use]
     pub fn operator(self, name: &str) -> Self {
         Self { authorizer: Some(json!({ "operator": { "name": name } })), ..self }
@@ -172,7 +172,7 @@ fn deployed_route(path: &str) -> Option<&'static str> {
     let routes = routes.chain(&preauth_link::PUBLIC_ROUTES).chain(&web_login::PUBLIC_ROUTES).map(|(_, path)| *path);
     let routes =
         routes.chain(BUSINESS_ROUTES.iter().map(|route| route.path)).chain(KEY_ROUTES.iter().map(String::as_str));
-    // Those of the console are all behind one: how its paths go on is its own affair.
+    // Those of the console are all behind one: it routes the rest of the path itself.
     let routes = routes.chain([console::BASE, "/console/{proxy+}"]);
     let leads_to = |route: &str| {
         let parts = || route.split('/').zip(path.split('/'));
@@ -180,11 +180,11 @@ fn deployed_route(path: &str) -> Option<&'static str> {
         (wanted == there || route.ends_with("+}") && wanted < there)
             && parts().all(|(name, value)| name == value || (name.starts_with('{') && !value.is_empty()))
     };
-    // As the gateway does it: a path that is written out goes before one with placeholders.
+    // Like the gateway: a literal path takes precedence over one with placeholders.
     routes.filter(|route| leads_to(route)).min_by_key(|route| route.matches('{').count())
 }
 
-/// What stands in a path where its route has placeholders.
+/// The parts of a path for the placeholders of its route.
 fn placeholders(route: &str, path: &str) -> impl Iterator<Item = (String, String)> {
     route.split('/').zip(path.split('/')).filter_map(|(name, value)| {
         let name = name.strip_prefix('{')?.strip_suffix('}')?;

@@ -1,8 +1,8 @@
-//! The embedded DynamoDB without the line to it: the SDK's requests are answered where they are made.
+//! The embedded DynamoDB without a network: the SDK's requests are handled where they are made.
 //!
-//! Over loopback, two requests that are under way together are answered in whatever order the two threads come to. Here
-//! each is carried out at once, so what a program does is the same in each run of it, and takes half the time. Requests
-//! to other services go on to the SDK's own client.
+//! Over loopback, two simultaneous requests are handled in whatever order the two threads reach. Here each is carried
+//! out at once, so a program does the same in each run, and takes half the time. Requests to other services go to the
+//! SDK's own client.
 
 use aws_sdk_dynamodb::Client;
 use aws_smithy_runtime_api::client::http::{
@@ -17,7 +17,7 @@ use local::dynamodb::Embedded;
 use local::table::create_table;
 use runtime::aws::Connections;
 
-/// What `x-amz-target` begins with in a request of the table.
+/// The prefix of `x-amz-target` in a request to the table.
 const TARGET: &str = "DynamoDB_20120810.";
 
 /// A client for the SDK that is the database itself; clones share it.
@@ -36,10 +36,10 @@ impl InProcess {
         database
     }
 
-    /// The SDK over it, with nothing in between.
+    /// The SDK over it, with nothing between.
     #[must_use]
     pub fn sdk(&self) -> Client {
-        // Only for what a client has to be told besides: no request reaches it.
+        // Only for the other settings that a client needs: no request reaches it.
         let settings = Embedded::memory().unwrap().config();
         Client::from_conf(settings.http_client(self.client()).build())
     }

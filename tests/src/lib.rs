@@ -1,13 +1,13 @@
 //! The harness of the end-to-end stories.
 //!
 //! What a story needs in addition to the system itself: faults between the AWS SDK and DynamoDB or Secrets Manager
-//! ([`faults`], [`slow`]), a database without the line to it ([`in_process`]), logs and metrics that can be looked into ([`logs`], [`metrics`]), real processes that can be
-//! killed ([`process`]), the side of Lambda that a function's binary talks to ([`runtime_api`]), the binary itself at work
-//! in a world ([`bootstrap`]), and the events that API Gateway, the schedules and the table's stream send
-//! ([`http_events`], [`refresher_events`]), of which the folder `events/` keeps a collection ([`demo_events`]), a
-//! merchant's browser ([`browser`]) and a business that calls the API ([`business`]) or replies to followers
-//! ([`webhook`]), the form of what is handed on ([`schema`]) and of what the API answers ([`openapi`]), what is deployed ([`template`]), and what all of it costs
-//! ([`meter`], [`cost`]). It knows no story.
+//! ([`faults`], [`slow`]), a database without a network ([`in_process`]), logs and metrics that can be inspected
+//! ([`logs`], [`metrics`]), real processes that can be killed ([`process`]), Lambda's side of a function's binary
+//! ([`runtime_api`]), the binary itself, running in a world ([`bootstrap`]), and the events that API Gateway, the
+//! schedules and the table's stream send ([`http_events`], [`refresher_events`]), of which the folder `events/` has a
+//! collection ([`demo_events`]), a merchant's browser ([`browser`]) and a business that calls the API ([`business`]) or
+//! replies to followers ([`webhook`]), the schemas of events ([`schema`]) and of the API's responses ([`openapi`]), the
+//! deployment ([`template`]), and the cost of all this ([`meter`], [`cost`]). It knows no story.
 
 #![expect(
     clippy::unwrap_used,
@@ -45,7 +45,7 @@ pub mod webhook;
 pub mod world;
 
 /// A plain HTTP client, for what merchants, WeChat and businesses do. It follows no redirect and trusts no certificate:
-/// reading the machine's takes longer than many a story.
+/// reading the machine's takes longer than many stories.
 #[must_use]
 pub fn http_client() -> reqwest::Client {
     #[expect(clippy::disallowed_methods, reason = "plays the other side; the product's own client is built elsewhere")]

@@ -1,9 +1,9 @@
-//! What a story's functions log, in this process and in those that it starts.
+//! The log of a story's functions, in this process and in those that it starts.
 //!
 //! A log belongs to a process, and `cargo test` runs many stories in one. They share one global subscriber, the
-//! product's own at `trace`, whose lines go to the worlds that were opened on the thread they are written on: a story's
-//! runtime has one thread only, and everything that the functions do is done there. A subscriber for each thread would
-//! not do: what a thread without one passes first is switched off for all.
+//! product's own at `trace`, whose lines go to the worlds that were opened on the writing thread: a story's runtime has
+//! one thread only, and everything that the functions do is done there. A subscriber per thread would not work: a call
+//! site that a thread without one reaches first is disabled for all.
 
 use std::cell::RefCell;
 use std::io;
@@ -22,7 +22,7 @@ thread_local! {
     static OPEN: RefCell<Vec<Weak<Mutex<Vec<u8>>>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The log of a story, and what the story expects in it; clones share it.
+/// The log of a story, and the story's expectations of it; clones share it.
 #[derive(Debug, Clone)]
 pub struct StoryLog(Arc<Inner>);
 
@@ -35,7 +35,7 @@ struct Inner {
     expected: Mutex<Vec<Expected>>,
 }
 
-/// What a line of the level `error` is expected to contain.
+/// A text that a line of the level `error` is expected to contain.
 #[derive(Debug)]
 struct Expected {
     part: String,
@@ -43,7 +43,7 @@ struct Expected {
 }
 
 impl StoryLog {
-    /// Keeps what this thread logs from now on, as a deployed function with `RUST_LOG=trace` would print it.
+    /// Records what this thread logs from now on, as a deployed function with `RUST_LOG=trace` would print it.
     pub(crate) fn open() -> Self {
         static GLOBAL: Once = Once::new();
         GLOBAL.call_once(|| {
@@ -59,18 +59,18 @@ impl StoryLog {
         Self(Arc::new(Inner { lines, is_whole, processes: Mutex::default(), expected: Mutex::default() }))
     }
 
-    /// Keeps what a process prints as well.
+    /// Records the output of a process as well.
     pub(crate) fn include(&self, process: &Process) {
         self.0.processes.lock().unwrap().push(process.output_so_far());
     }
 
-    /// A line of the level `error` is expected that contains `part`, any number of times, and at least once if it
+    /// Expects a line of the level `error` that contains `part`, any number of times, and at least once if it
     /// `has_to_come`.
     pub(crate) fn expect_error(&self, part: &str, has_to_come: bool) {
         self.0.expected.lock().unwrap().push(Expected { part: part.to_owned(), has_to_come });
     }
 
-    /// Everything so far, the processes' output included.
+    /// Everything so far, including the processes' output.
     #[must_use]
     pub fn text(&self) -> String {
         let processes = self.0.processes.lock().unwrap();
@@ -93,7 +93,7 @@ impl StoryLog {
     }
 }
 
-/// The SDK complains here that a failed answer came over no connection: those of [`crate::faults`] do not.
+/// The SDK complains here that a failed response came over no connection: those of [`crate::faults`] do not.
 const OF_OUR_FAULTS: &str = "aws_smithy_runtime::client::http::connection_poisoning";
 
 /// Whether a line of the log, or of a process's output, is of the level `error`.
@@ -102,7 +102,7 @@ fn is_error(line: &str) -> bool {
     line.contains("ERROR") && serde_json::from_str(line).is_ok_and(is_error)
 }
 
-/// Where the global subscriber writes.
+/// The writer of the global subscriber.
 struct ToThread;
 
 /// One line, for the worlds of the thread it is written on.

@@ -1,7 +1,7 @@
-//! Whether a secret is in what was logged (promise 5 of `docs/architecture.md`).
+//! The search for secrets in the log (promise 5 of `docs/architecture.md`).
 //!
-//! A secret leaks not only as it is: URLs carry it percent-encoded, JSON escapes it, `Debug` quotes it, and headers or
-//! events carry it as Base64 inside of something longer. [`leaks`] looks for all of these.
+//! A secret leaks in more forms than its own: URLs carry it percent-encoded, JSON escapes it, `Debug` quotes it, and
+//! headers or events carry it as Base64 inside something longer. [`leaks`] looks for all of these.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -15,14 +15,14 @@ use simulator::{Push, SecretKind, Simulator};
 
 use crate::process::Process;
 
-/// Below this many characters a value is found everywhere by accident, and is no secret either.
+/// A value with fewer characters is found everywhere by accident, and is not a secret.
 const SHORTEST_SECRET: usize = 8;
 
-/// What `encodeURI`-like encoders leave alone differs; this is the laxest that still changes anything.
+/// Encoders like `encodeURI` differ in what they leave unchanged; this is the laxest that still changes anything.
 const LAX: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'#').add(b'%').add(b'+');
 
-/// Where the secrets of a list stand in a text: one sentence for each, with its kind, its form and the line around it,
-/// the secret itself left out. Empty: nothing leaked.
+/// The places of a list's secrets in a text: one sentence for each, with its kind, its form and the line around it,
+/// without the secret itself. Empty if nothing leaked.
 #[must_use]
 pub fn leaks<'a>(text: &str, secrets: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
     let mut found = Vec::new();
@@ -41,8 +41,8 @@ pub fn leaks<'a>(text: &str, secrets: impl IntoIterator<Item = (&'a str, &'a str
     found
 }
 
-/// What the parts of a text end with, so that hundreds of secrets in a dozen forms are looked for in one pass over it: a
-/// bit for each run of eight bytes. Runs that share a bit cost a second look, and nothing else.
+/// The ends of the parts of a text, so that hundreds of secrets in a dozen forms are found in one pass over it: a bit
+/// for each run of eight bytes. Runs that share a bit cost a second look, and nothing else.
 struct Ends(Vec<u64>);
 
 impl Ends {
@@ -57,7 +57,7 @@ impl Ends {
         Self(bits)
     }
 
-    /// Whether the text may have this in it.
+    /// Whether the text may contain this.
     fn may_end(&self, form: &str) -> bool {
         form.as_bytes().last_chunk().is_none_or(|run| {
             let (word, bit) = Self::place(*run);
@@ -85,9 +85,9 @@ pub const KINDS: [SecretKind; 9] = [
     SecretKind::RefreshToken,
 ];
 
-/// Checks that every line that our code wrote carries the id of the request it belongs to, and that there are such lines.
+/// Checks that every line that our code wrote carries the id of its request, and that there are such lines.
 pub fn assert_request_ids(output: &str) {
-    // A function that ends says why by `runtime`, outside any request.
+    // A function that ends logs the reason under `runtime`, outside any request.
     let is_ours = |line: &Value| {
         let target = line["target"].as_str().unwrap_or_default();
         telemetry::is_ours(target) && !target.starts_with("runtime::")
@@ -101,16 +101,16 @@ pub fn assert_request_ids(output: &str) {
     }
 }
 
-/// Holds what processes said during a story against every secret that WeChat's side had or issued, and against the
-/// messages of these pushes. Before that it is proven that each of them would be found in a process's output, and that
-/// the story had secrets of every kind.
+/// Searches the output of a story's processes for every secret that WeChat's side had or issued, and for the messages
+/// of these pushes. Before that it proves that each of them would be found in a process's output, and that the story
+/// had secrets of every kind.
 pub async fn assert_nothing_leaked(output: &str, simulator: &Simulator, pushes: &[&Push]) {
     let messages: Vec<_> = pushes.iter().map(|push| ("Message", push.message.as_str())).collect();
     assert_neither_leaked(output, simulator, &messages).await;
 }
 
-/// The same for what else must not be printed, each with the word for its kind: what followers and accounts say to each
-/// other, a webhook's key.
+/// The same for other private texts, each with the word for its kind: messages between followers and accounts, a
+/// webhook's key.
 pub async fn assert_neither_leaked(output: &str, simulator: &Simulator, private: &[(&str, &str)]) {
     let issued = simulator.issued_secrets();
     let kinds: BTreeSet<SecretKind> = issued.iter().map(|secret| secret.kind).collect();
@@ -157,7 +157,7 @@ fn forms(secret: &str) -> Vec<(&'static str, String)> {
     forms
 }
 
-/// `%2F` as `%2f`, the letters outside of escapes as they are.
+/// `%2F` as `%2f`, the letters outside escapes unchanged.
 fn lower_case_escapes(encoded: &str) -> String {
     let mut pieces = encoded.split('%');
     let mut lower = pieces.next().unwrap_or_default().to_owned();
@@ -174,8 +174,8 @@ fn form_encoded(secret: &str) -> String {
     utf8_percent_encode(secret, FORM).to_string().replace("%20", "+")
 }
 
-/// The characters that are the same however the text around the secret goes on, `offset` bytes after a boundary of
-/// three. The first and last group of four may mix with what stands beside.
+/// The characters that are the same whatever follows the secret, `offset` bytes after a boundary of three. The first
+/// and last group of four may mix with the surrounding text.
 fn inside_base64(engine: &impl base64::Engine, secret: &str, offset: usize) -> String {
     let mut bytes = vec![0; offset];
     bytes.extend_from_slice(secret.as_bytes());

@@ -1,9 +1,9 @@
-//! What the requests to DynamoDB cost: an HTTP client under the SDK that asks the embedded DynamoDB for the units of
-//! each request, index writes included, and adds them up.
+//! The cost of requests to DynamoDB: an HTTP client under the SDK that requests the capacity units of each request from
+//! the embedded DynamoDB, including index writes, and adds them up.
 //!
-//! A write whose condition fails is charged as well, but its answer does not say how much: that is reckoned from the
-//! item that comes back with the failure, as DynamoDB counts bytes. A cancelled transaction is not reckoned: the flows
-//! that are counted have none.
+//! A write whose condition fails is charged as well, but its response does not say how much: that is calculated from
+//! the item returned with the failure, as DynamoDB counts bytes. Cancelled transactions are not counted: the counted
+//! flows have none.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -21,18 +21,18 @@ use serde_json::{Map, Value};
 /// Operations that write.
 const WRITES: [&str; 4] = ["DeleteItem", "PutItem", "TransactWriteItems", "UpdateItem"];
 
-/// What was asked of DynamoDB, and what it charges for.
+/// The requests to DynamoDB, and their cost.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Used {
     /// Requests by operation.
     pub requests: BTreeMap<String, u32>,
     /// Write units.
     pub writes: f64,
-    /// Those of them that the index takes.
+    /// The write units of the index.
     pub index_writes: f64,
     /// Read units.
     pub reads: f64,
-    /// Those of them that are read from the index.
+    /// The read units of the index.
     pub index_reads: f64,
 }
 
@@ -68,7 +68,7 @@ impl Meter {
         SharedHttpClient::new(self.clone())
     }
 
-    /// What was used since the last call.
+    /// The use since the last call.
     #[must_use]
     pub fn take(&self) -> Used {
         std::mem::take(&mut *self.used.lock().unwrap())
@@ -103,7 +103,7 @@ impl HttpConnector for Metered {
     fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
         let (meter, inner) = (self.meter.clone(), self.inner.clone());
         let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
-        // Secrets Manager charges by the request, however large.
+        // Secrets Manager charges per request, however large.
         let Some(operation) = target.strip_prefix("DynamoDB_20120810.").map(str::to_owned) else {
             return inner.call(request);
         };

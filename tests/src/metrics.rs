@@ -1,4 +1,4 @@
-//! Metrics that a story can look at.
+//! Metrics that a story can inspect.
 
 use std::sync::{Arc, Mutex};
 
@@ -28,7 +28,7 @@ impl CollectedMetrics {
         self.0.lock().unwrap().iter().filter(|metric| metric.measure == measure).count()
     }
 
-    /// The sum of all values of one metric; 0 where there is none.
+    /// The sum of all values of one metric; 0 if there is none.
     #[must_use]
     pub fn sum(&self, measure: Measure) -> f64 {
         self.0.lock().unwrap().iter().filter(|metric| metric.measure == measure).map(|metric| metric.value).sum()

@@ -1,8 +1,8 @@
 //! A second opinion: moto, an independent implementation of DynamoDB, Secrets Manager and S3, where it is installed.
 //!
 //! Only for tests that are ignored by default. It is a Python program (`pip install 'moto[server]==5.*'`), found on the
-//! `PATH`. Measured against AWS it is the more lenient of the two: it never throttles, checks no signature, and accepts
-//! more than AWS does.
+//! `PATH`. Compared with AWS it is more lenient: it never throttles, checks no signature, and accepts more than AWS
+//! does.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ impl Moto {
         Self { endpoint: endpoint.to_owned(), _process: process, dynamodb }
     }
 
-    /// Puts everything that the world's table has into this one.
+    /// Copies everything in the world's table into this one.
     pub async fn take_over(&self, world: &World) {
         let scan = world.database.client().scan().table_name(TABLE).send().await.unwrap();
         for item in scan.items.unwrap_or_default() {
@@ -70,7 +70,7 @@ impl Moto {
         }
     }
 
-    /// Points a function's process here.
+    /// Sets a process's variables so that it uses this one.
     pub fn redirect(&self, variables: &mut Variables) {
         for name in ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"] {
             variables.insert(name.into(), self.endpoint.clone());

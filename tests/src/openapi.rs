@@ -1,4 +1,4 @@
-//! The business API's description, `docs/openapi.json`: what it is made of, and whether answers fit it.
+//! The business API's description, `docs/openapi.json`: its parts, and whether responses match it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -11,13 +11,13 @@ use web::doors::{KEY_DOOR, Route};
 use crate::schema::{holds, validator};
 use crate::world::BUSINESS_ROUTES;
 
-/// Where it is kept.
+/// Its path.
 pub const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
 
-/// The type of what we refuse by ourselves.
+/// The type of our own refusals.
 const PROBLEM: &str = "application/problem+json";
 
-/// Headers that any answer may have.
+/// Headers that any response may have.
 const HEADERS_OF_ALL: [&str; 4] = ["allow", "cache-control", "content-length", "content-type"];
 
 /// The description of all routes for businesses.
@@ -28,9 +28,9 @@ pub fn document() -> Value {
         "info": {
             "title": "WeChat third-party platform: the business API",
             "version": env!("CARGO_PKG_VERSION"),
-            "summary": "Authorization links, the accounts that came through them, how they are doing, and their tokens.",
+            "summary": "Authorization links, the accounts that were authorized through them, their states, and their tokens.",
             "description": "For services of the company that runs the platform. `docs/business-api.md` says the same at more \
-                            length. Instants are texts in RFC 3339, in UTC. Answers may gain members: pass over those you \
+                            length. Instants are texts in RFC 3339, in UTC. Responses may gain members: ignore those you \
                             do not know. What the functions refuse is `application/problem+json` (RFC 9457): decide by its \
                             `type`.",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
@@ -57,16 +57,16 @@ pub fn document() -> Value {
                 },
             },
             { "url": "http://localhost:3000/v1", "description": "`cargo run`, with the API key that it prints." },
-            { "url": "http://localhost:3001", "description": "`cargo run`, which asks for no signature here." },
+            { "url": "http://localhost:3001", "description": "`cargo run`, which requires no signature here." },
         ],
         "tags": [
-            { "name": "Links", "description": "By which merchants authorize their accounts." },
-            { "name": "Accounts", "description": "That have authorized the platform." },
-            { "name": "Calls", "description": "Of WeChat, made by the platform for you." },
-            { "name": "Tokens", "description": "For calls of WeChat that you make yourself." },
+            { "name": "Links", "description": "Links with which merchants authorize their accounts." },
+            { "name": "Accounts", "description": "Accounts that have authorized the platform." },
+            { "name": "Calls", "description": "Calls of WeChat that the platform makes for you." },
+            { "name": "Tokens", "description": "Tokens for calls of WeChat that you make yourself." },
             { "name": "Reconciliations", "description": "Comparisons with WeChat's list of the accounts." },
-            { "name": "API keys", "description": "Of services that cannot sign with IAM." },
-            { "name": "Check files", "description": "With which WeChat checks domains, served at the root of every host." },
+            { "name": "API keys", "description": "Keys of services that cannot sign with IAM." },
+            { "name": "Check files", "description": "Files with which WeChat checks domains, served at the root of every host." },
             { "name": "This document" },
         ],
         "components": {
@@ -89,31 +89,31 @@ pub fn document() -> Value {
     }))
 }
 
-/// The same as it is kept.
+/// The text of the description.
 #[must_use]
 pub fn text() -> String {
     format!("{:#}\n", document())
 }
 
-/// The description, for holding answers against it.
+/// The description, for checking responses against it.
 #[derive(Debug)]
 pub struct Contract {
     document: Value,
-    /// What was made of the schemas that have been asked about, each of which takes some milliseconds.
+    /// The validators of schemas that were used already, each of which takes some milliseconds to build.
     known: Mutex<BTreeMap<String, Arc<Validator>>>,
 }
 
 static CONTRACT: LazyLock<Contract> =
     LazyLock::new(|| Contract { document: document(), known: Mutex::new(BTreeMap::new()) });
 
-/// An answer as the description speaks of it.
+/// A response as the description covers it.
 #[derive(Debug, Clone, Copy)]
 pub struct Answered<'a> {
-    /// The method that was asked with.
+    /// The method of the request.
     pub method: &'a str,
-    /// The path that was asked for.
+    /// The path of the request.
     pub path: &'a str,
-    /// The answer's status.
+    /// The response's status.
     pub status: u16,
     /// Its headers.
     pub headers: &'a HeaderMap,
@@ -122,16 +122,16 @@ pub struct Answered<'a> {
 }
 
 impl Contract {
-    /// That of [`document`].
+    /// The one of [`document`].
     #[must_use]
     pub fn get() -> &'static Self {
         &CONTRACT
     }
 
-    /// Whether an answer is one that the description says of its route, and says nothing that it does not.
+    /// Checks that a response is one that the description has for its route, without anything undocumented.
     ///
     /// # Errors
-    /// What does not fit.
+    /// The first difference.
     pub fn fits(&self, answer: &Answered<'_>) -> Result<(), String> {
         let path = answer.path.strip_prefix(KEY_DOOR).unwrap_or(answer.path);
         let Some(operation) = self.operation(answer.method, path) else {
@@ -153,10 +153,10 @@ impl Contract {
         self.holds(&schema["schema"], answer.body)
     }
 
-    /// The same for the answer to an event of the gateway. What is no route for businesses is not described.
+    /// The same for the response to an event of the gateway. Routes that are not for businesses are not described.
     ///
     /// # Errors
-    /// What does not fit.
+    /// The first difference.
     pub fn fits_event<'a>(
         &self,
         event: &Value,
@@ -181,10 +181,10 @@ impl Contract {
         self.fits(&Answered { method, path, status, headers: &headers, body })
     }
 
-    /// Whether a value fits a schema of the document, with no other member than it has.
+    /// Checks that a value matches a schema of the document, without any other member.
     ///
     /// # Errors
-    /// What does not fit.
+    /// The first difference.
     pub fn holds(&self, schema: &Value, value: &Value) -> Result<(), String> {
         let mut known = self.known.lock().unwrap();
         let make = || Arc::new(validator(&self.strict(schema, false)));
@@ -193,7 +193,7 @@ impl Contract {
         holds(&validator, value)
     }
 
-    /// All operations: method, path, and what is said of it.
+    /// All operations: method, path, and description.
     pub fn operations(&self) -> impl Iterator<Item = (String, &str, &Value)> {
         let paths = self.document["paths"].as_object().into_iter().flatten();
         paths.flat_map(|(path, methods)| {
@@ -202,7 +202,7 @@ impl Contract {
         })
     }
 
-    /// What a reference leads to, or the value itself.
+    /// The target of a reference, or the value itself.
     #[must_use]
     pub fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
         match value["$ref"].as_str() {
@@ -233,8 +233,8 @@ impl Contract {
         }
     }
 
-    /// The schema without references, each object closed: callers pass over a member that they do not know, these tests
-    /// do not. What is a part of a whole stays open, the whole is closed.
+    /// The schema without references, each object closed: callers ignore members that they do not know, these tests do
+    /// not. A part of a whole stays open, the whole is closed.
     fn strict(&self, schema: &Value, is_part: bool) -> Value {
         match self.resolved(schema) {
             Value::Object(members) => {
@@ -270,10 +270,10 @@ fn is_route(known: &Route, route: (&str, &str)) -> bool {
     (known.method.as_str(), known.path) == route
 }
 
-/// What a template ends with that takes the rest of a path, slashes included.
+/// The end of a template that matches the rest of a path, including slashes.
 const REST: &str = "{path}";
 
-/// Whether a path is one of a template.
+/// Whether a path matches a template.
 fn is_of(template: &str, path: &str) -> bool {
     let (mut parts, mut known) = (path.split('/'), template.split('/'));
     loop {

@@ -1,7 +1,7 @@
 //! Real processes: started, watched, killed.
 //!
-//! A child gets exactly the variables it is given, so that nothing of the developer's AWS set-up reaches it. All its
-//! output is kept, to be searched for secrets. Waits look again and again until a deadline; none is a fixed sleep.
+//! A child gets exactly the variables that it is given, so that nothing of the developer's AWS set-up reaches it. All
+//! its output is kept, to be searched for secrets. Waits poll until a deadline; none is a fixed sleep.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write as _};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Between two looks at what is waited for.
+/// The pause between two polls.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Waits until `condition` holds.
@@ -23,7 +23,7 @@ pub async fn eventually(what: &str, within: Duration, mut condition: impl FnMut(
     }
 }
 
-/// A program of this machine, for tests that are ignored where it may be missing.
+/// A program of this machine, for tests that are ignored because it may be missing.
 #[must_use]
 pub fn on_the_path(name: &str) -> PathBuf {
     let path = variable("PATH");
@@ -31,7 +31,7 @@ pub fn on_the_path(name: &str) -> PathBuf {
     programs.find(|program| program.is_file()).unwrap_or_else(|| panic!("{name} is not on the PATH"))
 }
 
-/// A variable of the developer's machine; empty where it is not set.
+/// A variable of the developer's machine; empty if it is not set.
 #[expect(clippy::disallowed_methods, reason = "finds a program of the developer's machine: no setting of the product")]
 pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
@@ -99,7 +99,7 @@ impl Process {
         String::from_utf8_lossy(&self.output.lock().unwrap()).into_owned()
     }
 
-    /// The output, which goes on as the process does.
+    /// The output, which grows as the process continues.
     pub(crate) fn output_so_far(&self) -> Arc<Mutex<Vec<u8>>> {
         Arc::clone(&self.output)
     }
@@ -120,7 +120,7 @@ impl Process {
         }
     }
 
-    /// Waits until the process has ended by itself; its output is complete then.
+    /// Waits until the process has ended on its own; its output is complete then.
     pub async fn wait_for_end(&mut self, within: Duration) -> ExitStatus {
         let mut status = None;
         eventually("the process ends", within, || {
@@ -134,18 +134,18 @@ impl Process {
 
     /// Kills it at once, as `kill -9` does, and waits until it is gone; its output is complete then.
     pub fn kill(&mut self) {
-        // It fails only where the process is gone already.
+        // It fails only if the process is gone already.
         drop(self.child.kill());
         drop(self.child.wait());
         self.join_readers();
     }
 
-    /// Stops it where it is, as Lambda does between two events.
+    /// Stops it, as Lambda does between two events.
     pub fn freeze(&self) {
         self.signal("STOP");
     }
 
-    /// Lets it go on.
+    /// Continues it.
     pub fn thaw(&self) {
         self.signal("CONT");
     }

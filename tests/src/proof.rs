@@ -1,9 +1,9 @@
-//! The proof that every story ends with, whatever it is about: its [`World`] fails it otherwise when it is dropped.
+//! The proof at the end of every story, whatever it is about: without it, its [`World`] fails the story when dropped.
 //!
-//! - Every fault was used. A story whose fault never came proves nothing.
+//! - Every fault was used. A story whose fault never happened proves nothing.
 //! - WeChat's side saw no call that is wrong whatever happened before.
-//! - No line of the level `error` was logged that the story did not expect, and each that it expected was: at that level
-//!   an operator is called. [`World::expect_error`] says what a story expects.
+//! - No line of the level `error` was logged that the story did not expect, and each that it expected was: at that
+//!   level an operator is called. [`World::expect_error`] declares a story's expectations.
 //! - No secret that WeChat's side had or issued, and no webhook's key, is in the log or in a metric (promise 5).
 
 use std::sync::atomic::Ordering;
@@ -12,23 +12,23 @@ use crate::logs::leaks;
 use crate::world::{WEBHOOK_SECRET, World};
 
 impl World {
-    /// The story expects that an `error` is logged, in a line that contains `part`.
+    /// Expects that an `error` is logged, in a line that contains `part`.
     pub fn expect_error(&self, part: &str) {
         self.log.expect_error(part, true);
     }
 
-    /// The same where the line may be missing: one that is written once a minute in a process, in which other stories
-    /// run too. What one thread logs belongs to every world that is open on it.
+    /// The same if the line may be missing: one that is written once a minute in a process, in which other stories run
+    /// too. What one thread logs belongs to every world that is open on it.
     pub fn allow_error(&self, part: &str) {
         self.log.expect_error(part, false);
     }
 
-    /// No proof at the end: for a program that is not a story, for random ones, and for tests of the proof itself.
+    /// No proof at the end: for a program that is not a story, for random histories, and for tests of the proof itself.
     pub fn without_proof(&self) {
         self.is_proven.store(false, Ordering::Relaxed);
     }
 
-    /// What speaks against the story so far, in words. Nothing has to call it: see the module.
+    /// The findings against the story so far, in words. Nothing has to call it: see the module.
     #[must_use]
     pub fn findings(&self) -> Vec<String> {
         let mut findings = self.unused_faults();
@@ -37,7 +37,7 @@ impl World {
         findings
     }
 
-    /// What is wrong in any story, even in one that cannot know its faults and errors beforehand, as a random one.
+    /// What is wrong in any story, even in one that cannot know its faults and errors in advance, such as a random one.
     #[must_use]
     pub fn never_right(&self) -> Vec<String> {
         let mut findings = self.unexpected_calls();
@@ -56,7 +56,7 @@ impl World {
         calls.iter().map(|call| format!("a call of WeChat that is never right: {call:?}")).collect()
     }
 
-    /// Where secrets are in the log and in the metrics, the secrets left out.
+    /// The places of secrets in the log and the metrics, without the secrets.
     fn leaked_secrets(&self) -> Vec<String> {
         let text = format!("{}{:?}", self.log.text(), self.metrics.all());
         let issued = self.simulator.issued_secrets();
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
     use crate::faults::{Fault, Matching, Side};
 
-    /// What is found in a world once `happen` has happened in it.
+    /// The findings in a world after `happen`.
     async fn found(happen: impl AsyncFnOnce(&World)) -> Vec<String> {
         let world = World::ready().await;
         world.without_proof();
@@ -95,7 +95,7 @@ mod tests {
         world.findings()
     }
 
-    /// What only this one finding can be.
+    /// The only finding.
     fn only(findings: &[String]) -> &str {
         let [only] = findings else { panic!("{findings:#?}") };
         only

@@ -1,4 +1,4 @@
-//! A WeChat whose answers are changed on their way.
+//! A WeChat whose responses are changed on their way.
 
 use std::sync::Arc;
 
@@ -14,8 +14,7 @@ use crate::world::World;
 
 type Rewrite = dyn Fn(&str, Vec<u8>) -> Vec<u8> + Send + Sync;
 
-/// The world's services behind a proxy that passes each answer of WeChat's, with the path that was called, through
-/// `rewrite`.
+/// The world's services behind a proxy that passes each response of WeChat's, with the called path, through `rewrite`.
 pub async fn behind_a_proxy(
     world: &World,
     rewrite: impl Fn(&str, Vec<u8>) -> Vec<u8> + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! What is asked of DynamoDB, as IAM sees it: an HTTP client under the SDK that writes every request down.
+//! The requests to DynamoDB as IAM sees them: an HTTP client under the SDK that records every request.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -11,11 +11,11 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use runtime::aws::Connections;
 use serde_json::Value;
 
-/// One action on one table, with what a policy's conditions look at. A batch is one action, each part of a transaction is one
-/// of its own.
+/// One action on one table, with the values that a policy's conditions use. A batch is one action, each part of a
+/// transaction is an action of its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TableRequest {
-    /// Such as `GetItem`.
+    /// The action, such as `GetItem`.
     pub action: String,
     /// The index that is read.
     pub index: Option<String>,
@@ -23,9 +23,9 @@ pub struct TableRequest {
     pub leading_keys: BTreeSet<String>,
     /// The attributes that it names: `dynamodb:Attributes`; `None` for a read of whole items.
     pub attributes: Option<BTreeSet<String>>,
-    /// What a query is to return: `dynamodb:Select`.
+    /// What a query returns: `dynamodb:Select`.
     pub select: Option<String>,
-    /// What a write is to return: `dynamodb:ReturnValues`.
+    /// What a write returns: `dynamodb:ReturnValues`.
     pub return_values: Option<String>,
 }
 
@@ -49,7 +49,7 @@ impl Recorder {
         SharedHttpClient::new(self.clone())
     }
 
-    /// What was asked for, each kind of request once.
+    /// The requests so far, each kind once.
     #[must_use]
     pub fn requests(&self) -> BTreeSet<TableRequest> {
         self.requests.lock().unwrap().clone()
@@ -110,7 +110,7 @@ fn partition(key: &Value) -> String {
     key["pk"]["S"].as_str().expect("a key has a pk").to_owned()
 }
 
-/// The partition of a query: its condition on the key begins with it.
+/// The partition of a query, with which its condition on the key begins.
 fn queried(body: &Value) -> String {
     let condition = body["KeyConditionExpression"].as_str().unwrap();
     let (_, value) = condition.split(" AND ").next().unwrap().split_once(" = ").expect("a query has one partition");
@@ -135,7 +135,7 @@ fn one(action: &str, body: &Value, partitions: impl IntoIterator<Item = String>)
     }
 }
 
-/// The attributes that a request names, those of the key included.
+/// The attributes that a request names, including those of the key.
 fn named(body: &Value) -> BTreeSet<String> {
     let mut names: BTreeSet<String> = ["pk", "sk"].map(str::to_owned).into();
     let placeholders = body["ExpressionAttributeNames"].as_object().into_iter().flatten();

@@ -1,8 +1,8 @@
 //! Lambda's side of a function: the Runtime API, version 2018-06-01, that a bootstrap polls.
 //!
 //! A function's real binary is started with [`LambdaHost::environment`] and then gets one event at a time, as in the
-//! cloud. One host is for one process: after a kill, start another of both, or the dead process's poll may take the
-//! next event with it.
+//! cloud. One host is for one process: after a kill, start a new pair, or the dead process's poll may take the next
+//! event with it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// What the function is called in its environment and in `Lambda-Runtime-Invoked-Function-Arn`.
+/// The function's name in its environment and in `Lambda-Runtime-Invoked-Function-Arn`.
 const NAME: &str = "story";
 const REGION: &str = "us-east-1";
 
@@ -64,7 +64,7 @@ struct Host {
 #[derive(Debug, Default)]
 struct Invocations {
     count: u32,
-    /// Who waits for the answer to which request id.
+    /// The waiting senders, by request id.
     waiting: HashMap<String, oneshot::Sender<Outcome>>,
     /// What the function reported instead of starting.
     init_error: Option<ErrorReport>,
@@ -78,7 +78,7 @@ pub struct LambdaHost {
     server: JoinHandle<()>,
 }
 
-/// What Lambda takes of a function, in bytes.
+/// The largest response that Lambda accepts, in bytes.
 const LARGEST_RESPONSE: usize = 6 * 1024 * 1024;
 
 impl LambdaHost {
@@ -100,7 +100,7 @@ impl LambdaHost {
         Self { host, address, server }
     }
 
-    /// The variables Lambda itself sets for a function; the credentials are made up.
+    /// The variables that Lambda itself sets for a function; the credentials are made up.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
         [
@@ -121,11 +121,11 @@ impl LambdaHost {
         .into()
     }
 
-    /// Hands the function an event and waits for its answer, at most the function's time-out. Events are handed over in
-    /// the order of the calls.
+    /// Sends the function an event and waits for its response, at most the function's time-out. Events are sent in the
+    /// order of the calls.
     ///
     /// # Errors
-    /// [`ErrorReport`]: what the function reported, or `Sandbox.Timedout` where nothing came in time.
+    /// [`ErrorReport`]: what the function reported, or `Sandbox.Timedout` if nothing came in time.
     pub async fn invoke(&self, event: Value) -> Outcome {
         let (answer, answered) = oneshot::channel();
         let id = {
@@ -155,7 +155,7 @@ impl Drop for LambdaHost {
     }
 }
 
-/// Answers only when there is an event, as Lambda does.
+/// Responds only when there is an event, as Lambda does.
 async fn next(State(host): State<Arc<Host>>) -> impl IntoResponse {
     let invocation = host.queue.lock().await.recv().await.expect("the host keeps the other end");
     let deadline = SystemClock.now().plus(host.timeout).unix().saturating_mul(1000);
@@ -180,7 +180,7 @@ async fn error(State(host): State<Arc<Host>>, Path(id): Path<String>, body: Byte
     finish(&host, &id, Err(ErrorReport::parse(&body)))
 }
 
-/// An id that nobody waits for is refused: the function was too late, or answers twice.
+/// An id that nobody waits for is refused: the function was too late, or responded twice.
 fn finish(host: &Host, id: &str, outcome: Outcome) -> impl IntoResponse + use<> {
     let waiting = host.invocations.lock().unwrap().waiting.remove(id);
     if waiting.is_some_and(|answer| answer.send(outcome).is_ok()) {
@@ -190,12 +190,12 @@ fn finish(host: &Host, id: &str, outcome: Outcome) -> impl IntoResponse + use<> 
     }
 }
 
-/// All who wait, and all who come, get the report.
+/// All waiting and all later senders get the report.
 async fn init_error(State(host): State<Arc<Host>>, body: Bytes) -> impl IntoResponse {
     let report = ErrorReport::parse(&body);
     let mut invocations = host.invocations.lock().unwrap();
     for (_, answer) in invocations.waiting.drain() {
-        // Who gave up waiting misses nothing.
+        // A sender that gave up waiting misses nothing.
         drop(answer.send(Err(report.clone())));
     }
     invocations.init_error = Some(report);
@@ -209,11 +209,11 @@ mod tests {
     use super::*;
     use crate::process::Process;
 
-    /// Generous: it is only waited for where a test fails.
+    /// Generous: it is only reached if a test fails.
     const TIMEOUT: Duration = Duration::from_secs(20);
 
-    /// No test: the function of the tests below, run by them as a process of its own. It greets, fails on demand, and
-    /// reports what it knows of the invocation.
+    /// Not a test: the function of the tests below, which run it as a process of its own. It greets, fails on demand,
+    /// and reports the invocation.
     #[tokio::test]
     #[ignore = "a helper process of the other tests: it needs Lambda's variables"]
     async fn the_function() {

@@ -1,4 +1,4 @@
-//! `docs/events.schema.json` applied: whether what is handed on is what its readers were told.
+//! `docs/events.schema.json` applied: whether published events match what their readers were told.
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -16,11 +16,11 @@ impl Schema {
         Self(serde_json::from_str(&std::fs::read_to_string(PATH).unwrap()).unwrap())
     }
 
-    /// Whether a value is of one of the shapes that the schema defines: `message_detail`, `grant_detail`, `state_detail`,
-    /// `webhook_request`, `webhook_answer`.
+    /// Checks that a value has one of the shapes that the schema defines: `message_detail`, `grant_detail`,
+    /// `state_detail`, `webhook_request`, `webhook_answer`.
     ///
     /// # Errors
-    /// The keyword that it breaks, and where: a value itself is never told.
+    /// The violated keyword, and its place, never the value itself.
     pub fn fits(&self, definition: &str, value: &Value) -> Result<(), String> {
         let definitions = &self.0["$defs"];
         assert!(definitions[definition].is_object(), "the schema does not define {definition}");
@@ -28,17 +28,17 @@ impl Schema {
     }
 }
 
-/// Whether a value fits what a validator was made of.
+/// Checks a value with a validator.
 ///
 /// # Errors
-/// The keyword that it breaks, and where.
+/// The violated keyword, and its place.
 pub(crate) fn holds(validator: &Validator, value: &Value) -> Result<(), String> {
     let misfit =
         |error: &jsonschema::ValidationError<'_>| format!("{}: {}", error.instance_path(), error.kind().keyword());
     validator.validate(value).map_err(|error| misfit(&error))
 }
 
-/// What holds values against a schema.
+/// The validator of a schema.
 pub(crate) fn validator(schema: &Value) -> Validator {
     jsonschema::draft202012::options().should_validate_formats(true).build(schema).expect("it is a schema")
 }

@@ -1,6 +1,6 @@
-//! A slow line to a service, for processes of their own: [`crate::faults`] reaches the SDK of this process only.
+//! A slow connection to a service, for separate processes: [`crate::faults`] reaches only the SDK of this process.
 //!
-//! A request is forwarded only after a delay, and not at all when its sender is gone by then. So a process that answers
+//! A request is forwarded only after a delay, and not at all if its sender is gone by then. So a process that responds
 //! before its write is acknowledged, and is killed, has written nothing.
 
 use std::time::Duration;
@@ -19,8 +19,8 @@ struct Line {
     slow: &'static str,
 }
 
-/// A slow line to the HTTP service at `upstream`: requests whose body contains `slow` are delayed, all where it is
-/// empty. Returns the URL of its near end.
+/// A slow connection to the HTTP service at `upstream`: requests whose body contains `slow` are delayed, or all if it
+/// is empty. Returns the URL of its near end.
 pub async fn slow_line(upstream: &str, delay: Duration, slow: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let near_end = format!("http://{}", listener.local_addr().expect("it is bound"));
@@ -66,7 +66,7 @@ mod tests {
         let near_end = slow_line(&service, Duration::from_millis(100), "").await;
         let send = |body: &'static str| crate::http_client().post(&near_end).body(body);
         assert!(send("gone").timeout(Duration::from_millis(20)).send().await.is_err());
-        // Sent later, so that the first would have been forwarded before.
+        // Sent later, so that the first one would have been forwarded before.
         assert_eq!(send("patient").send().await.unwrap().text().await.unwrap(), "patient");
         assert_eq!(requests.load(Ordering::SeqCst), 1);
     }

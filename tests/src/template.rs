@@ -1,8 +1,8 @@
 //! `template.yaml`, as it is written and as it is deployed with some parameters.
 //!
-//! Its tags are kept: `!Ref Table` is read as `{"Ref": "Table"}`, `!GetAtt Table.Arn` as
-//! `{"Fn::GetAtt": ["Table", "Arn"]}`, which is what AWS makes of them. So a reference to something is never taken for a
-//! text of the same letters.
+//! Its tags are kept: `!Ref Table` is read as `{"Ref": "Table"}`, `!GetAtt Table.Arn` as `{"Fn::GetAtt": ["Table",
+//! "Arn"]}`, which is how AWS reads them. So a reference to something is never confused with a text of the same
+//! letters.
 
 use std::fmt;
 
@@ -17,8 +17,8 @@ pub fn written() -> Value {
     parse(&std::fs::read_to_string(path).expect("template.yaml is at the root of the workspace")).unwrap()
 }
 
-/// What a stack with these parameters has, the others at their defaults: what a condition excludes is gone, and each
-/// choice is made.
+/// The contents of a stack with these parameters, the others at their defaults: what a condition excludes is removed,
+/// and each choice is made.
 #[must_use]
 pub fn deployed(parameters: &[(&str, &str)]) -> Value {
     let template = written();
@@ -33,8 +33,8 @@ pub fn deployed(parameters: &[(&str, &str)]) -> Value {
     deployed
 }
 
-/// What the gateway's access log has of a message that was accepted: one of the longest addresses that IPv4 has, and ids
-/// as the gateway and Lambda make them.
+/// The values in the gateway's access log for an accepted message: one of the longest IPv4 addresses, and ids as the
+/// gateway and Lambda create them.
 pub const ACCEPTED: [(&str, &str); 8] = [
     ("routeKey", "POST /wechat/accounts/{appid}/events"),
     ("status", "200"),
@@ -59,7 +59,7 @@ pub fn accepted_line(template: &Value) -> String {
     line
 }
 
-/// A template and what its parameters are.
+/// A template and its parameters.
 struct Stack<'a> {
     template: &'a Value,
     parameters: &'a [(&'a str, &'a str)],
@@ -140,7 +140,7 @@ impl<'de> Deserialize<'de> for Node {
     }
 }
 
-/// What stands behind the tag.
+/// The value after the tag.
 struct Untagged(Value);
 
 impl<'de> Deserialize<'de> for Untagged {

@@ -1,4 +1,4 @@
-//! A business's service behind the webhooks, which verifies what it gets and remembers it.
+//! A business's service behind the webhooks, which verifies and remembers the calls.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -18,18 +18,18 @@ use url::Url;
 
 use crate::world::WEBHOOK_SECRET;
 
-/// A call that was signed with the platform's key.
+/// A call signed with the platform's key.
 #[derive(Debug, Clone)]
 pub struct Call {
     /// `webhook-id`.
     pub id: String,
     /// The JSON.
     pub body: Value,
-    /// The same as it came.
+    /// The same, as bytes.
     pub bytes: Bytes,
 }
 
-/// An answer that may take its time.
+/// A response that may take its time.
 pub type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 type Answer = dyn Fn(&Call) -> Answering + Send + Sync;
@@ -43,17 +43,17 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service that answers as `answer` says.
+    /// A service that responds with the result of `answer`.
     pub async fn answering(answer: impl Fn(&Call) -> Response + Send + Sync + 'static) -> Self {
         Self::answering_in_time(move |call| Box::pin(std::future::ready(answer(call)))).await
     }
 
-    /// A service that takes calls and never answers.
+    /// A service that accepts calls and never responds.
     pub async fn hanging() -> Self {
         Self::answering_in_time(|_| Box::pin(std::future::pending())).await
     }
 
-    /// A service that answers with nothing, once for each permit.
+    /// A service that responds with nothing, once for each permit.
     pub async fn waiting_for(permits: Arc<Semaphore>) -> Self {
         Self::answering_in_time(move |_| {
             let permits = Arc::clone(&permits);
@@ -65,7 +65,7 @@ impl Service {
         .await
     }
 
-    /// A service that answers as `answer` says, when that is ready.
+    /// A service that responds with the result of `answer`, when that is ready.
     pub async fn answering_in_time(answer: impl Fn(&Call) -> Answering + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/replies", listener.local_addr().unwrap())).unwrap();
@@ -75,12 +75,12 @@ impl Service {
         service
     }
 
-    /// A service that always answers with this JSON.
+    /// A service that always responds with this JSON.
     pub async fn replying(reply: Value) -> Self {
         Self::answering(move |_| axum::Json(reply.clone()).into_response()).await
     }
 
-    /// A service that answers with the text it was told, or else the event's name, and an exclamation mark.
+    /// A service that echoes the text, or the event's name, with an exclamation mark.
     pub async fn replying_with_texts() -> Self {
         Self::answering(|call| {
             let message = &call.body["data"]["message"];
@@ -90,13 +90,13 @@ impl Service {
         .await
     }
 
-    /// Where it is.
+    /// Its URL.
     #[must_use]
     pub fn url(&self) -> Url {
         self.url.clone()
     }
 
-    /// What it was asked, in order.
+    /// The calls, in order.
     #[must_use]
     pub fn asked(&self) -> Vec<Call> {
         self.asked.lock().unwrap().clone()

@@ -1,10 +1,10 @@
 //! A whole platform in one process: the simulator plays WeChat, DynamoDB is in memory, time is moved by hand.
 //!
-//! Where a part of it runs as a process of its own, which knows the machine's time only, the world keeps that time too:
+//! If a part of it runs as a process of its own, which knows only the machine's time, the world uses that time too:
 //! [`World::beside_processes`]. It can still be moved, for this process and WeChat's side.
 //!
-//! A story begins with [`World::start`], lets WeChat, merchants and schedules act, and looks at the outcome. The
-//! HTTP between the two sides is real, on loopback; nothing runs by itself.
+//! A story begins with [`World::start`], lets WeChat, merchants and schedules act, and checks the outcome. The HTTP
+//! between the two sides is real, on loopback; nothing runs on its own.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
@@ -60,7 +60,7 @@ use crate::faults::Faults;
 use crate::log::StoryLog;
 use crate::metrics::CollectedMetrics;
 
-/// Services have keys.
+/// Services may use keys.
 pub const KEYS: KeyConfig = KeyConfig { enabled: true };
 
 /// The table of a story.
@@ -93,16 +93,16 @@ pub static BUSINESS_ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         .collect()
 });
 
-/// What the gateway sends to the door with keys.
+/// The routes that the gateway has for callers with keys.
 pub static KEY_ROUTES: LazyLock<BTreeSet<String>> = LazyLock::new(|| key_routes(&BUSINESS_ROUTES));
 
-/// What the gateway has to send to a function whose routes these are, so that they can be used with keys: everything below
-/// the first part of each path.
+/// The routes that the gateway needs for a function with these routes to be called with keys: everything below the
+/// first part of each path.
 #[must_use]
 pub fn key_routes(routes: &[Route]) -> BTreeSet<String> {
     let first = |path: &'static str| path[1..].split('/').next().unwrap_or_default();
     let is_alone = |path: &str| path.matches('/').count() == 1;
-    // All below a list is its function's, but for what another function serves there.
+    // All below a list belongs to its function, except what another function serves there.
     let is_list_of =
         |routes: &[Route], name: &str| routes.iter().any(|route| is_alone(route.path) && &route.path[1..] == name);
     let is_guest = |name: &str| is_list_of(&BUSINESS_ROUTES, name) && !is_list_of(routes, name);
@@ -113,7 +113,7 @@ pub fn key_routes(routes: &[Route]) -> BTreeSet<String> {
     routes.iter().map(|route| at_door(route.path)).collect()
 }
 
-/// When a story begins.
+/// The time at which a story begins.
 pub const START: Timestamp = Timestamp::from_unix(1_800_000_000);
 
 /// The platform's entries in WeChat's console.
@@ -143,8 +143,8 @@ pub fn secret_json() -> SecretString {
     .into()
 }
 
-/// Production's bounds, changed for stories: WeChat's shrunk, so that one in which it hangs ends soon; the others so long
-/// that a busy machine does not turn a story red.
+/// Production's limits, changed for stories: WeChat's are shortened, so that a story in which it hangs ends soon; the
+/// others are long, so that a busy machine does not fail a story.
 #[must_use]
 pub const fn short_limits() -> Limits {
     Limits {
@@ -164,20 +164,20 @@ pub const fn short_limits() -> Limits {
     }
 }
 
-/// For hundreds that do the same at once, on a machine that does it for both sides: nobody is late, and those who wait look
-/// less often.
+/// Limits for hundreds of simultaneous actions, on a machine that plays both sides: nobody is late, and waiting sides
+/// poll less often.
 #[must_use]
 pub const fn limits_for_crowds() -> Limits {
     Limits { api: Duration::from_secs(40), poll: Duration::from_millis(500), ..short_limits() }
 }
 
-/// What a world is built on, for a story that needs it to be its own.
+/// The parts of a world, for a story that needs its own.
 pub struct Parts {
-    /// What all that goes to AWS passes through.
+    /// The client through which all requests to AWS pass.
     pub faults: Faults,
     /// Random bytes of both sides.
     pub random: Random,
-    /// How the SDK waits, between two tries and for the end of one.
+    /// How the SDK sleeps between two tries, and until the end of one.
     pub sleep: SharedAsyncSleep,
 }
 
@@ -199,38 +199,38 @@ pub struct World {
     pub faults: Faults,
     /// Secrets Manager.
     pub secrets: local::secrets::Secrets,
-    /// What was measured.
+    /// The metrics so far.
     pub metrics: CollectedMetrics,
     /// What the functions are built from.
     pub services: Services,
     /// The scheduled job.
     pub refresher: Refresher,
-    /// Where the platform's public routes are.
+    /// The URL of the platform's public routes.
     pub public_url: Url,
-    /// Where the simulator is.
+    /// The URL of the simulator.
     pub wechat_url: Url,
-    /// Where Secrets Manager is.
+    /// The URL of Secrets Manager.
     pub secrets_url: Url,
-    /// EventBridge: what the business has been told.
+    /// EventBridge, with the delivered events.
     pub bus: EventBus,
-    /// Where EventBridge is.
+    /// The URL of EventBridge.
     pub bus_url: Url,
-    /// Where Lambda is, which runs the functions that the console calls.
+    /// The URL of Lambda, which runs the functions that the console calls.
     pub lambda_url: Url,
     /// The bucket of files.
     pub files: FileBucket,
-    /// Where it is.
+    /// Its URL.
     pub files_url: Url,
-    /// What was logged.
+    /// The log.
     pub log: StoryLog,
-    /// Whether it ends with the proof.
+    /// Whether the story ends with the proof.
     pub(crate) is_proven: AtomicBool,
     sleep: SharedAsyncSleep,
 }
 
-/// The machine's time, and how far a story has moved from it.
+/// The machine's time, moved by as much as the story has moved it.
 struct MovedClock {
-    /// Stood at the story's beginning when the machine's clock showed `began`.
+    /// Showed the story's beginning when the machine's clock showed `began`.
     moved: Arc<ManualClock>,
     began: Timestamp,
 }
@@ -247,7 +247,7 @@ impl World {
         Self::with(|_| {}, short_limits()).await
     }
 
-    /// A platform that works, for hundreds that want the same.
+    /// A ready platform, for hundreds of simultaneous actions.
     pub async fn for_crowds() -> Self {
         let world = Self::with(|_| {}, limits_for_crowds()).await;
         world.get_ready().await;
@@ -278,9 +278,9 @@ impl World {
         Self::on(clock, shared_clock, parts, change, limits).await
     }
 
-    /// A platform next to which functions run as processes of their own, so that time goes on by itself. It begins
-    /// `before` the machine's time: what happens until [`World::pass`] has made up for it is that long ago for a
-    /// process, its tokens due or lapsed.
+    /// A platform next to which functions run as separate processes, so that time advances on its own. It begins
+    /// `before` the machine's time: for a process, what happens until [`World::pass`] has made up for it is that long
+    /// ago, its tokens due or expired.
     pub async fn beside_processes(before: Duration, change: impl FnOnce(&mut Options)) -> Self {
         let began = SystemClock.now();
         let clock = Arc::new(ManualClock::at(began.minus(before)));
@@ -380,7 +380,7 @@ impl World {
         world
     }
 
-    /// Receives the first ticket and trades it for a component token.
+    /// Receives the first ticket and exchanges it for a component token.
     pub async fn get_ready(&self) {
         assert!(self.simulator.push_ticket().await.is_accepted());
         let report = self.renew().await;
@@ -404,13 +404,13 @@ impl World {
         .merge(account_push::router(self.reception(None)))
     }
 
-    /// The operators' console of a process that knows nothing yet.
+    /// The operators' console in a fresh process.
     #[must_use]
     pub fn console(&self) -> Console {
         Console::new(self.console_parts())
     }
 
-    /// What it is built from.
+    /// The parts that it is built from.
     #[must_use]
     pub fn console_parts(&self) -> ConsoleParts {
         ConsoleParts {
@@ -433,7 +433,7 @@ impl World {
         gateway.with_pages_below(console::BASE)
     }
 
-    /// What account-push is built from, with a reply webhook or without.
+    /// The parts of account-push, with or without a reply webhook.
     #[must_use]
     pub fn reception(&self, webhook: Option<Webhook>) -> MessageService {
         MessageService {
@@ -455,21 +455,21 @@ impl World {
         bus_client(&self.faults, &self.sleep, &self.bus_url, &self.services.limits)
     }
 
-    /// Where the refresher delivers to, as far as there is no event webhook.
+    /// The targets of the refresher without an event webhook.
     #[must_use]
     pub fn targets(&self) -> Targets {
         Targets { bus: self.event_bus(), webhook: None, public_base: origin_of(&self.public_url) }
     }
 
-    /// From now on the refresher is another process, which sends the events of accounts to this webhook, if it is given
-    /// one. What may be called is for `policy` to say.
+    /// Replaces the refresher by another process, which sends the events of accounts to this webhook, if there is one.
+    /// `policy` decides what may be called.
     pub fn send_events_to(&mut self, webhook: Option<Url>, policy: AddressPolicy) {
         let webhook = webhook.map(|url| Webhook::new(url, policy, &EVENT_WEBHOOK).unwrap());
         let targets = Targets { webhook, ..self.targets() };
         self.refresher = Refresher::new(self.services.clone(), targets, quick());
     }
 
-    /// From now on messages reach an instance of account-push that asks this webhook on loopback for replies.
+    /// From now on messages reach an instance of account-push that calls this webhook on loopback for replies.
     pub async fn ask_for_replies(&self, webhook: Url) {
         let webhook = Webhook::new(webhook, AddressPolicy::this_machine_too(), &REPLY_WEBHOOK).unwrap();
         self.receive_messages_with(account_push::router(self.reception(Some(webhook)))).await;
@@ -482,7 +482,7 @@ impl World {
         tokio::spawn(async move { axum::serve(listener, router).await });
     }
 
-    /// Binds a browser by the code of an invitation, as the console does; `None` where that is refused.
+    /// Binds a browser with the code of an invitation, as the console does; `None` if that is refused.
     pub async fn bind_browser(&self, code: &str) -> Option<store::Browser> {
         let code = InvitationCode::parse(code).expect("it is the code of an invitation");
         let random = Random::system();
@@ -510,7 +510,7 @@ impl World {
             .merge(web_login::business_router(self.login_service(), KEYS))
     }
 
-    /// Calls on behalf, with a memory of tokens of their own.
+    /// Calls on behalf, with their own cache of tokens.
     #[must_use]
     pub fn call_service(&self) -> CallService {
         self.call_service_with_files_at(&self.files_url)
@@ -532,7 +532,7 @@ impl World {
         Services { platform: Arc::new(platform), ..self.services.clone() }
     }
 
-    /// What visitors are logged in by.
+    /// The function that logs in visitors.
     #[must_use]
     pub fn login_service(&self) -> LoginService {
         self.login_service_at(self.services.clone(), self.public_url.as_str(), "")
@@ -559,7 +559,7 @@ impl World {
         (key, text.text())
     }
 
-    /// Clients of the world's table and secret, as a program next to it has them.
+    /// Clients for the world's table and secret, as a program next to it has them.
     #[must_use]
     pub fn aws_clients(&self) -> AwsClients {
         clients(&self.database, &self.faults, &self.sleep, &self.secrets_url, &self.services.limits)
@@ -569,13 +569,13 @@ impl World {
         LinkService::new(self.services.clone(), self.page_config(), self.wechat_config())
     }
 
-    /// What the merchant's pages are configured with.
+    /// The configuration of the merchants' pages.
     #[must_use]
     pub fn page_config(&self) -> PageConfig {
         PageConfig::read(&self.environment()).unwrap()
     }
 
-    /// Where the functions find WeChat.
+    /// The URLs at which the functions find WeChat.
     #[must_use]
     pub fn wechat_config(&self) -> WechatConfig {
         WechatConfig::read(&self.environment()).unwrap()
@@ -597,7 +597,7 @@ impl World {
         }
     }
 
-    /// What a function's process needs to find this world, in addition to what Lambda sets.
+    /// The variables with which a function's process finds this world, besides those that Lambda sets.
     #[must_use]
     pub fn variables(&self) -> Vec<(String, String)> {
         let ours = ["PUBLIC_BASE_URL", "RETURN_URL_ORIGINS", "WANTED_PERMISSIONS"];
@@ -621,7 +621,7 @@ impl World {
         known.chain(own.map(|(name, value)| (name.to_owned(), value))).collect()
     }
 
-    /// Another server that runs the same platform asks WeChat for a component token: ours is void from then on.
+    /// Another server that runs the same platform requests a component token from WeChat: ours becomes invalid.
     pub async fn another_server_issues_a_component_token(&self) {
         let ticket = self.store().tickets.newest().await.unwrap().expect("a ticket has come");
         let platform = platform();
@@ -629,7 +629,7 @@ impl World {
         self.services.wechat.component_token(&component, &secret, &ticket.ticket).await.unwrap();
     }
 
-    /// Another server that runs the same platform renews an account's token: ours is void from then on.
+    /// Another server that runs the same platform renews an account's token: ours becomes invalid.
     pub async fn another_server_renews(&self, account: &AppId) {
         let (component, stored) = (self.component().await, self.stored(account).await);
         let token = component.token().await.unwrap();
@@ -652,7 +652,7 @@ impl World {
         self.run(Task::Reconcile).await
     }
 
-    /// The run that the bus starts when somebody has asked for one.
+    /// The run that the bus starts on request.
     pub async fn run_on_request(&self) -> Report {
         self.run(Task::Requested).await
     }
@@ -668,7 +668,7 @@ impl World {
         self.renew().await
     }
 
-    /// Delivers what has been reported of all accounts, as the table's stream makes the refresher do.
+    /// Delivers the events of all accounts, as the table's stream makes the refresher do.
     pub async fn deliver(&self) -> Report {
         let store = self.store();
         let accounts = self.simulator.accounts();
@@ -695,7 +695,7 @@ impl World {
         consent.unwrap_or_else(|refused| panic!("WeChat refuses the merchant: {refused}"))
     }
 
-    /// A merchant has authorized the platform, the push has taken effect, and the business has heard of it.
+    /// A merchant has authorized the platform, the push has taken effect, and the business has been notified.
     pub async fn authorized_account(&self) -> AppId {
         let account = self.account(0);
         let consent = self.merchant_authorizes(&account);
@@ -705,13 +705,13 @@ impl World {
         account
     }
 
-    /// How often one of WeChat's paths was called.
+    /// The number of calls of one of WeChat's paths.
     #[must_use]
     pub fn calls(&self, path: &str) -> u64 {
         self.simulator.counters().calls.get(path).copied().unwrap_or(0)
     }
 
-    /// How many items the table has, of any kind.
+    /// The number of items in the table, of any kind.
     pub async fn items(&self) -> usize {
         let scan = self.database.client().scan().table_name(TABLE).send().await.unwrap();
         scan.items().len()
@@ -738,7 +738,7 @@ impl World {
         self.store().accounts.get(account).await.unwrap().expect("the account is stored")
     }
 
-    /// What is known of an account apart from its tokens.
+    /// The details of an account.
     pub async fn details(&self, account: &AppId) -> AccountDetails {
         self.store().details.get(account).await.unwrap().expect("the account is stored")
     }
@@ -762,7 +762,7 @@ impl World {
         self.services.clock.now()
     }
 
-    /// The keys (`pk`, `sk`) of everything that is in the inbox, what has taken effect included.
+    /// The keys (`pk`, `sk`) of everything in the inbox, including what has taken effect.
     pub async fn inbox_keys(&self) -> Vec<(String, String)> {
         let items = self.database.client().scan().table_name(TABLE).send().await.unwrap().items.unwrap_or_default();
         let keys = items.iter().map(|item| (item["pk"].as_s().unwrap().clone(), item["sk"].as_s().unwrap().clone()));
@@ -770,7 +770,7 @@ impl World {
     }
 }
 
-/// The refresher without its pace.
+/// The refresher without its rate limit.
 fn quick() -> Settings {
     Settings { per_second: 100_000, requested_pause: Duration::ZERO, ..Settings::default() }
 }

@@ -1,5 +1,5 @@
-//! What happens to an account is reported on the bus, also where no push says it: each change once under one id, numbered
-//! without gaps, and never one that did not happen.
+//! What happens to an account is reported on the bus, even if no push reports it: each change once under one id,
+//! numbered without gaps, and never one that did not happen.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use stories::faults::{Fault, Matching};
 use stories::schema::Schema;
 use stories::world::{COMPONENT, TABLE, World};
 
-/// The events of an account in the order of their numbers; each delivery of a number must say the same.
+/// The events of an account in the order of their numbers; each delivery of a number must have the same content.
 fn reported(world: &World, account: &AppId) -> Vec<Value> {
     let mut by_number = BTreeMap::new();
     for event in world.bus.delivered_of("account.") {
@@ -38,7 +38,7 @@ fn changes(world: &World, account: &AppId) -> Vec<String> {
     reported(world, account).iter().map(|detail| detail["change"].as_str().unwrap().to_owned()).collect()
 }
 
-/// How often events of an account were delivered.
+/// The number of deliveries of events of an account.
 fn deliveries(world: &World) -> usize {
     world.bus.delivered_of("account.").len()
 }
@@ -71,7 +71,7 @@ async fn a_merchant_who_comes_leaves_and_returns_is_reported_each_time() {
 }
 
 #[tokio::test]
-async fn what_the_business_said_on_the_link_is_in_every_event_of_the_account() {
+async fn the_labels_of_the_link_are_in_every_event_of_the_account() {
     let world = World::ready().await;
     let business = Business::of(&world);
     let link = business.link(json!({ "reference": "shop 7", "tags": { "plan": "gold" } })).await;
@@ -88,7 +88,7 @@ async fn what_the_business_said_on_the_link_is_in_every_event_of_the_account() {
         assert_eq!((&event["reference"], &event["tags"]), (&json!("shop 7"), &json!({ "plan": "gold" })), "{event}");
         assert_eq!(event["link_id"], json!(link.id));
     }
-    // Another link that says nothing takes nothing away.
+    // Another link without labels removes nothing.
     world.pass(Duration::from_mins(10));
     let plain = business.link(json!({})).await;
     let page = Browser::on_computer().press(&plain).await;
@@ -99,14 +99,14 @@ async fn what_the_business_said_on_the_link_is_in_every_event_of_the_account() {
 }
 
 #[tokio::test]
-async fn messages_and_grants_carry_what_the_business_said_about_their_account() {
+async fn messages_and_grants_carry_the_labels_of_their_account() {
     let world = World::ready().await;
     let link = Business::of(&world).link(json!({ "reference": "shop 9", "tags": { "city": "杭州" } })).await;
     let browser = Browser::on_computer();
     let (first, second) = (browser.press(&link).await, browser.press(&link).await);
     let (account, other) = (world.account(0), world.account(1));
     world.push_and_work(&world.confirms(&first, &account).push).await;
-    // The link is taken: its reference is not this account's.
+    // The link is used: its reference is not this account's.
     world.push_and_work(&world.confirms(&second, &other).push).await;
     for appid in [&account, &other] {
         let to = world.simulator.account(appid).unwrap();
@@ -127,7 +127,7 @@ async fn messages_and_grants_carry_what_the_business_said_about_their_account() 
 }
 
 #[tokio::test]
-async fn a_message_is_delivered_although_nothing_says_whose_customer_its_account_is() {
+async fn a_message_is_delivered_although_the_labels_of_its_account_cannot_be_read() {
     let world = World::ready().await;
     let account = world.authorized_account().await;
     world.faults.always(Matching::operation("GetItem").containing(format!("#details#{account}")), Fault::Away);
@@ -137,7 +137,7 @@ async fn a_message_is_delivered_although_nothing_says_whose_customer_its_account
 }
 
 #[tokio::test]
-async fn a_link_that_cannot_be_read_costs_no_tokens_and_its_reference_comes_later() {
+async fn a_link_that_cannot_be_read_costs_no_tokens_and_its_reference_is_set_later() {
     let world = World::ready().await;
     let link = Business::of(&world).link(json!({ "reference": "shop 8" })).await;
     let page = Browser::on_computer().press(&link).await;
@@ -188,7 +188,7 @@ async fn other_permissions_and_another_look_are_reported_once() {
 }
 
 #[tokio::test]
-async fn events_that_the_bus_does_not_take_come_later_in_their_order() {
+async fn events_that_the_bus_does_not_accept_come_later_in_their_order() {
     let world = World::ready().await;
     world.expect_error("nothing more is delivered in this run");
     let account = world.authorized_account().await;
@@ -206,7 +206,7 @@ async fn events_that_the_bus_does_not_take_come_later_in_their_order() {
 }
 
 #[tokio::test]
-async fn an_event_whose_delivery_is_not_noted_comes_twice_under_one_id() {
+async fn an_event_whose_delivery_is_not_recorded_comes_twice_under_one_id() {
     let world = World::ready().await;
     let account = world.authorized_account().await;
     ends_unheard(&world, &account).await;
@@ -235,7 +235,7 @@ async fn an_account_whose_events_cannot_be_read_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_change_whose_answer_is_lost_is_reported_once() {
+async fn a_change_whose_response_is_lost_is_reported_once() {
     for fault in [Fault::LostReply, Fault::Away, Fault::ServerError, Fault::Throttle] {
         // The SDK tries three times.
         for count in 1..=3 {

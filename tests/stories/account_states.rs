@@ -1,4 +1,4 @@
-//! Since when an account is in the state that it is in.
+//! Since when an account has been in its state.
 
 use std::time::Duration;
 

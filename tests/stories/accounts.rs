@@ -1,5 +1,5 @@
-//! The accounts as services see them: lists that renewals do not disturb, one account with all that is known of it, what the
-//! business says about it, readings of profiles, and reconciliations.
+//! The accounts as services see them: lists that renewals do not disturb, one account with all its details, the
+//! business's labels of it, readings of profiles, and reconciliations.
 
 use std::time::Duration;
 
@@ -33,14 +33,14 @@ async fn with_profile(world: &World, number: usize, change: impl FnOnce(&mut Acc
     appid
 }
 
-/// The account looks different from now on.
+/// Changes an account's profile.
 fn changes(world: &World, account: &AppId, change: impl FnOnce(&mut Account)) {
     let mut known = world.simulator.account(account).unwrap();
     change(&mut known);
     world.simulator.put_account(known);
 }
 
-/// The bytes of an account's row.
+/// The size of an account's row in bytes.
 async fn row_of(world: &World, account: &AppId) -> usize {
     let text = |text: String| AttributeValue::S(text);
     let key = [("pk", text(format!("{COMPONENT}#account#{account}"))), ("sk", text("account".to_owned()))];
@@ -57,7 +57,7 @@ async fn row_of(world: &World, account: &AppId) -> usize {
 }
 
 #[tokio::test]
-async fn every_member_at_its_longest_is_taken_also_where_each_character_is_an_escape() {
+async fn every_member_at_its_longest_is_accepted_even_if_each_character_is_an_escape() {
     let world = World::ready().await;
     let business = Business::of(&world);
     let account = world.authorized_account().await;
@@ -86,7 +86,7 @@ async fn every_member_at_its_longest_is_taken_also_where_each_character_is_an_es
 }
 
 #[tokio::test]
-async fn a_reading_whose_first_write_is_not_heard_of_reads() {
+async fn a_reading_whose_first_write_loses_its_reply_reads() {
     let world = World::ready().await;
     let business = Business::of(&world);
     let account = world.authorized_account().await;
@@ -103,7 +103,7 @@ async fn what_two_runs_of_one_pass_have_done_is_counted_once_each() {
     drop(world.merchant_authorizes(&world.account(1)));
     let path = business.post("/reconciliations").await.headers[LOCATION].to_str().unwrap().to_owned();
     world.pass(Duration::from_secs(2));
-    // The reply to the page of the first is lost; the second is at the same page meanwhile.
+    // The reply to the page of the first is lost; meanwhile the second is at the same page.
     world.faults.next(1, Matching::operation("TransactWriteItems").containing("pass#"), Fault::LostReply);
     let (first, second) = tokio::join!(world.reconcile(), world.reconcile());
     assert_eq!(first.added + second.added, 1, "{first} and {second}");
@@ -141,7 +141,7 @@ async fn a_page_after_page_reading_meets_each_account_once_whatever_happens_mean
         met.extend(listed.iter().map(|account| account["appid"].as_str().unwrap().to_owned()));
         let Some(next) = page.body["next_cursor"].as_str() else { break };
         cursor = format!("&cursor={next}");
-        // Renewals, an end, a return and a newcomer behind every page.
+        // Renewals, an end, a return and a newcomer after every page.
         tick(&world).await;
         world.push_and_work(&world.simulator.unauthorize(&accounts[round * 3]).unwrap()).await;
         world.pass(Duration::from_mins(10));
@@ -277,7 +277,7 @@ async fn a_renewal_that_fails_is_shown_with_wechats_words_until_one_succeeds() {
 }
 
 #[tokio::test]
-async fn what_is_said_of_an_account_changes_by_merge_patches() {
+async fn the_labels_of_an_account_change_by_merge_patches() {
     let world = World::ready().await;
     let business = Business::of(&world);
     let account = world.authorized_account().await;
@@ -294,13 +294,13 @@ async fn what_is_said_of_an_account_changes_by_merge_patches() {
         (&json!("shop 8"), &json!(["https://shop.example.com"]))
     );
     assert_ne!(tag(&answer), tag(&first));
-    // Somebody who has not seen that is refused.
+    // A change of a version that is no longer current is refused.
     let late = business.patch(&account, &json!({ "reference": "mine" }), Some(&tag(&first))).await;
     assert_eq!((late.status, late.problem()), (412, "version-mismatch"));
     let unquoted =
         business.patch(&account, &json!({ "reference": "mine" }), Some(tag(&answer).trim_matches('"'))).await;
     assert_eq!((unquoted.status, unquoted.problem()), (400, "malformed-request"));
-    // Members that are missing stay, null removes, and nothing changes where nothing is to.
+    // Missing members stay, null removes, and a patch without effect changes nothing.
     let answer = business.patch(&account, &json!({ "tags": { "city": null, "size": "xl" } }), None).await;
     assert_eq!(
         (&answer.body["reference"], &answer.body["tags"]),
@@ -316,13 +316,13 @@ async fn what_is_said_of_an_account_changes_by_merge_patches() {
         (&Value::Null, &json!({}), &json!([]))
     );
     assert_eq!(business.appids("reference=shop%208").await, Vec::<String>::new());
-    // Renewals, profiles and the like leave the version alone.
+    // Renewals, profiles and the like do not change the version.
     world.pass(Duration::from_hours(2));
     tick(&world).await;
     changes(&world, &account, |account| account.nick_name = "another name".into());
     assert_eq!(business.post(&format!("{ACCOUNTS}/{account}/profile-readings")).await.status, 200);
     assert_eq!(tag(&business.get(&format!("{ACCOUNTS}/{account}")).await), tag(&answer));
-    // A link says it anew.
+    // A link sets the reference again.
     let link = business.link(json!({ "reference": "by link" })).await;
     let page = Browser::on_computer().press(&link).await;
     world.push_and_work(&world.confirms(&page, &account).push).await;
@@ -332,7 +332,7 @@ async fn what_is_said_of_an_account_changes_by_merge_patches() {
 }
 
 #[tokio::test]
-async fn what_is_said_of_an_account_is_in_its_next_event() {
+async fn the_labels_of_an_account_are_in_its_next_event() {
     let world = World::ready().await;
     let business = Business::of(&world);
     let account = world.authorized_account().await;
@@ -382,7 +382,7 @@ async fn of_many_patches_at_once_none_is_lost() {
     let answers = join_all(patches.iter().map(|patch| business.patch(&account, patch, None))).await;
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
     assert_eq!(business.account(&account).await["tags"].as_object().unwrap().len(), 12);
-    // Of those that have all seen the same version, one is let through.
+    // Of those that have seen the same version, one succeeds.
     let seen = tag(&business.get(&format!("{ACCOUNTS}/{account}")).await);
     let patches: Vec<Value> = (0..4).map(|number| json!({ "reference": format!("r{number}") })).collect();
     let answers = join_all(patches.iter().map(|patch| business.patch(&account, patch, Some(&seen)))).await;
@@ -442,7 +442,7 @@ async fn a_profile_that_wechat_does_not_give_is_refused_with_its_words_and_ends_
     assert_eq!((answer.status, answer.problem(), &answer.body["errcode"]), (502, "wechat-refused", &json!(61_003)));
     assert!(answer.body["errmsg"].as_str().unwrap().starts_with("refused by the story"), "{}", answer.body);
     assert_eq!(answer.body["rid"].as_str().map(str::len), Some(26));
-    // One word is not believed: the refresher asks again.
+    // A single refusal is not believed: the refresher asks again.
     assert_eq!(world.renew().await.renewed, 1);
     assert_eq!(business.account(&account).await["state"], json!("active"));
     world.pass(Duration::from_secs(10));
@@ -475,7 +475,7 @@ async fn a_reconciliation_is_begun_followed_and_counted() {
     let again = business.post("/reconciliations").await;
     assert_eq!((again.status, again.problem()), (409, "reconciliation-running"));
     assert_eq!(again.body["reconciliation_id"], json!(id));
-    // The bus starts a run of it.
+    // The bus starts a run for it.
     let asked = world.bus.delivered_of("reconciliation.requested");
     assert_eq!((asked.len(), &asked[0].detail), (2, &asked[1].detail), "and once more since none had begun");
     assert_eq!(Schema::read().fits("reconciliation_detail", &asked[0].detail), Ok(()));
@@ -507,7 +507,7 @@ async fn a_reconciliation_whose_event_is_lost_is_taken_up_by_the_next_scheduled_
     world.faults.next(3, Matching::operation("PutEvents"), Fault::Away);
     let begun = business.post("/reconciliations").await;
     assert_eq!(begun.status, 202);
-    // Whoever asks again has the event sent again, while no run has begun with it.
+    // A repeat sends the event again, as long as no run has begun.
     assert_eq!(business.post("/reconciliations").await.status, 409);
     assert_eq!(world.bus.delivered_of("reconciliation.requested").len(), 1);
     world.pass(Duration::from_mins(30));

@@ -1,4 +1,4 @@
-//! The keys of services outside AWS: how operators make, list and revoke them, and how they are kept.
+//! The API keys of services outside AWS: how operators create, list and revoke them, and how they are stored.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use stories::business::{Answer, Business, KEYS};
 use stories::faults::{Fault, Matching};
 use stories::world::{TABLE, World};
 
-/// Somebody who makes and revokes keys.
+/// An actor who creates and revokes keys.
 fn by() -> Actor {
     Actor { by: "arn:aws:iam::123456789012:role/admin".to_owned(), source_ip: None, request_id: None }
 }
 
-/// A key with everything that can be said of one, and its text.
+/// A key with all its members, and its text.
 fn key(world: &World) -> (ApiKey, KeyText) {
     let text = KeyText::generate(&Random::system());
     let key = ApiKey {
@@ -140,14 +140,14 @@ async fn keys_are_listed_page_after_page_until_some_time_after_their_end() {
     assert_eq!(listed(2).await, [], "and so is what has ended");
 }
 
-/// Makes a key.
+/// Creates a key.
 async fn make(business: &Business, body: Value) -> Value {
     let made = business.ask(Method::POST, KEYS, &body).await;
     assert_eq!((made.status, &made.headers["cache-control"]), (201, &"no-store".parse().unwrap()), "{}", made.body);
     made.body
 }
 
-/// All keys, page after page.
+/// All keys, page by page.
 async fn list(business: &Business, limit: usize) -> Vec<Value> {
     let (mut found, mut cursor) = (Vec::new(), String::new());
     loop {

@@ -1,4 +1,4 @@
-//! What has come in and what waits, as somebody sees it who may know no push, code, message, ticket or token.
+//! What has arrived and what waits, for a reader who may know no push, code, message, ticket or token.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const SECRETS: [&str; 9] = [
     "secret_digest",
 ];
 
-/// From now on, no item but an event is read whole.
+/// From now on, no item except events may be read whole.
 fn forbid_whole_items(world: &World) {
     for operation in ["GetItem", "BatchGetItem", "Query"] {
         let whole = |body: &str| {

@@ -1,4 +1,4 @@
-//! The link that asks a merchant again, when an account is lost more than once.
+//! The link that asks a merchant to authorize again, when an account is lost more than once.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ async fn an_account_that_is_lost_again_asks_through_the_link_in_hand() {
     let first = is_lost(&world, &account).await;
     comes_back(&world, &account).await;
     business.patch(&account, &json!({ "reference": "shop 12" }), None).await;
-    // Weeks later, and the link would have ended in between.
+    // Weeks later, after the link would have expired.
     world.pass(Duration::from_hours(24 * 40));
     assert_eq!(business.look(&first).await["status"], "expired");
     assert!(world.simulator.push_ticket().await.is_accepted());
@@ -61,7 +61,7 @@ async fn an_account_that_is_lost_again_asks_through_the_link_in_hand() {
     let listed: Vec<&Value> = listed.body["links"].as_array().unwrap().iter().map(|link| &link["link_id"]).collect();
     assert_eq!(listed, [&json!(first.id)]);
 
-    // What the merchant was sent first brings the account back.
+    // The first link that the merchant got brings the account back.
     let page = Browser::on_computer().press(&first).await;
     world.push_and_work(&world.confirms(&page, &account).push).await;
     assert_eq!(business.look(&first).await["authorizer_appid"], account.as_str());

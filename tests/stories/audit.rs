@@ -1,5 +1,5 @@
-//! Who made or revoked which key, and who read which token: an event each, and a line in the log, without the key's text and
-//! without the token.
+//! Who created or revoked which key, and who read which token: an event for each, and a line in the log, without the
+//! key's text and without the token.
 
 use std::time::Duration;
 
@@ -25,10 +25,10 @@ use tokio::time::Instant;
 use crate::operators_keys::HERE;
 use crate::operators_release_check::deployment;
 
-/// The session of [`Business::of`], which tells the people of one role apart.
+/// The session of [`Business::of`], which distinguishes the people of one role.
 const BY: &str = "arn:aws:sts::123456789012:assumed-role/orders/session";
 
-/// The details of the events of keys, in the order in which the bus got them.
+/// The details of the events of keys, in their order on the bus.
 fn of_keys(world: &World) -> Vec<Value> {
     let check = |event: Delivered| {
         assert_eq!(Schema::read().fits("key_detail", &event.detail), Ok(()), "{}", event.detail);
@@ -42,7 +42,7 @@ fn changes(world: &World) -> Vec<Value> {
     of_keys(world).iter().map(|detail| json!([detail["key_id"], detail["change"]])).collect()
 }
 
-/// Makes a key; returns its id and its text.
+/// Creates a key; returns its id and its text.
 async fn make(business: &Business, body: Value) -> (KeyId, KeyText) {
     let made = business.ask(Method::POST, KEYS, &body).await;
     assert_eq!(made.status, 201, "{}", made.body);
@@ -54,12 +54,12 @@ async fn revoke(business: &Business, id: &KeyId) -> u16 {
     business.ask(Method::DELETE, &format!("{KEYS}/{id}"), &json!({})).await.status
 }
 
-/// How many events wait.
+/// The number of pending events.
 async fn waiting(world: &World) -> u64 {
     world.store().outbox.count_waiting(END_OF_TIME).await.unwrap()
 }
 
-/// Lets the refresher deliver what the stream names of a key.
+/// Has the refresher deliver what the stream names of a key.
 async fn wakes(world: &World, id: &KeyId) {
     let pk = world.store().outbox.pk(&Subject::Key(id.clone()));
     world.refresher.run(&Task::Stream([pk].into()), Instant::now() + Duration::from_mins(2)).await.unwrap();
@@ -113,7 +113,7 @@ async fn an_event_says_from_where_and_in_which_request_a_key_was_made() {
     let world = World::ready().await;
     let body = json!({ "name": "a", "scopes": ["links"] }).to_string();
     let create = HttpEvent::new("POST", KEYS).header("content-type", "application/json").iam(BY).body(&body);
-    // What a caller writes into a header is not where it is.
+    // A caller cannot choose its address with a header.
     let create = create.header("x-forwarded-for", "203.0.113.66").build().to_string();
     let answer = world.gateway().answer_named(&create, "0e46f1d4-6f5c-4c1b-8f0f-1a9d6f0d7c3e").await;
     assert_eq!(
@@ -161,7 +161,7 @@ async fn two_who_revoke_a_key_at_once_are_one_event() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_kept_is_not_reported_and_a_lost_reply_reports_it_once() {
+async fn a_key_that_is_not_stored_is_not_reported_and_a_lost_reply_reports_it_once() {
     let world = World::ready().await;
     let business = Business::of(&world);
     world.expect_error("making an API key failed");
@@ -182,7 +182,7 @@ async fn a_key_that_is_not_kept_is_not_reported_and_a_lost_reply_reports_it_once
 }
 
 #[tokio::test]
-async fn a_key_is_made_while_the_bus_is_away_and_reported_when_it_is_back() {
+async fn a_key_is_created_while_the_bus_is_unavailable_and_reported_when_it_is_back() {
     let world = World::ready().await;
     world.expect_error("nothing more is delivered in this run");
     let business = Business::of(&world);
@@ -294,7 +294,7 @@ async fn each_reading_of_a_token_is_an_event_where_that_is_asked_for() {
     let account = world.authorized_account().await;
     let business = watched(&world);
     let mut ids = Vec::new();
-    // From memory as well, and what a renewal gives.
+    // Also from the cache, and after a renewal.
     let path = format!("{TOKENS}{account}");
     for path in [path.as_str(), &path, PLATFORM_TOKEN] {
         let given = business.get(path).await;
@@ -320,7 +320,7 @@ async fn each_reading_of_a_token_is_an_event_where_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_token_is_given_although_the_bus_does_not_take_the_event() {
+async fn a_token_is_returned_although_the_bus_does_not_accept_the_event() {
     for fault in [Fault::Away, Fault::Hang, Fault::ServerError, Fault::Throttle] {
         let world = World::ready().await;
         let account = world.authorized_account().await;

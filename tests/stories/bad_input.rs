@@ -1,4 +1,4 @@
-//! What nobody should send: each is refused with the documented status and a sentence that helps, and nothing is stored.
+//! Invalid pushes: each is refused with the documented status and a helpful sentence, and nothing is stored.
 
 use base::ids::AppId;
 use http::Method;
@@ -10,7 +10,7 @@ use stories::business::{Business, LINKS};
 use stories::world::{World, platform};
 use wechat::crypto::{EncodingAesKey, Generations, Keyring};
 
-/// What WeChat would have sent for the given push URL query and body.
+/// Posts a query and a body to the push URL, as WeChat would.
 async fn post(world: &World, query: &str, body: impl Into<reqwest::Body>) -> (u16, String) {
     let mut url = world.public_url.join("wechat/events").unwrap();
     url.set_query(Some(query));
@@ -18,7 +18,7 @@ async fn post(world: &World, query: &str, body: impl Into<reqwest::Body>) -> (u1
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
-/// Posts, and holds status, words and an unchanged table against what is expected.
+/// Posts, and compares status, text and an unchanged table with the expectation.
 async fn refused(world: &World, what: &str, query: &str, body: impl Into<reqwest::Body>, status: u16, words: &str) {
     let before = world.items().await;
     let (answered, text) = post(world, query, body).await;

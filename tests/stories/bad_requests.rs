@@ -1,4 +1,4 @@
-//! What no business should ask: each is refused with a documented problem that helps, and nothing is stored.
+//! Invalid requests of businesses: each is refused with a documented and helpful problem, and nothing is stored.
 
 use std::time::Duration;
 
@@ -168,7 +168,7 @@ async fn a_body_that_is_not_an_object_of_documented_fields_is_refused() {
     assert_eq!(world.items().await, before);
 }
 
-/// What the libraries that read requests say of a body: their words change with their versions.
+/// The words of request-parsing libraries about a body, which change with their versions.
 fn assert_no_words_of_a_library(answer: &Answer) {
     let text = answer.body.to_string();
     for word in

@@ -1,5 +1,5 @@
-//! What binds a link: the browser that pressed its button, or WeChat's push alone. And what the events of grants say of
-//! their link.
+//! What binds a link: the browser that pressed its button, or WeChat's push alone; and the link in the events of
+//! grants.
 
 use std::time::Duration;
 
@@ -154,7 +154,7 @@ async fn a_grants_event_names_its_own_link_even_if_cancelled_or_without_referenc
         }
         world.push_and_work(&consent.push).await;
     }
-    // By WeChat's own page, without a link of ours.
+    // On WeChat's own page, without a link of ours.
     world.push_and_work(&world.merchant_authorizes(&world.account(2)).push).await;
     let links: Vec<(Value, Value)> =
         told(&world).into_iter().map(|(_, _, link, reference)| (link, reference)).collect();

@@ -1,5 +1,5 @@
-//! Calls on behalf: what a service sends reaches WeChat as it is, with our token; what WeChat answers comes back; and each
-//! call is made once, whatever goes wrong.
+//! Calls on behalf: a service's request reaches WeChat unchanged, with our token; WeChat's response comes back; and
+//! each call is made once, whatever goes wrong.
 
 use std::time::Duration;
 
@@ -54,12 +54,12 @@ impl Stage {
         self.business.calls_wechat(&self.account, "cgi-bin/message/custom/send", headers, &message).await
     }
 
-    /// How often WeChat has read a request.
+    /// The number of requests that WeChat has read.
     fn arrived(&self, path: &str) -> usize {
         self.world.simulator.requests(path).len()
     }
 
-    /// The one request that has arrived.
+    /// The only request that has arrived.
     fn only_request(&self, path: &str) -> Received {
         let mut requests = self.world.simulator.requests(path);
         assert_eq!(requests.len(), 1, "requests of {path}");
@@ -180,7 +180,7 @@ async fn a_refused_token_is_replaced_and_the_call_repeated_once() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_refused_for_ever_costs_one_renewal_a_minute_and_one_repeat_each() {
+async fn a_token_that_is_always_refused_costs_one_renewal_a_minute_and_one_repeat() {
     let stage = Stage::ready().await;
     stage.world.pass(Duration::from_mins(2));
     stage.world.simulator.inject(token_refused().on(USER_INFO).for_authorizer(&stage.account));
@@ -248,7 +248,7 @@ async fn an_address_that_wechat_refuses_is_named() {
 }
 
 #[tokio::test]
-async fn a_call_whose_answer_is_lost_is_not_repeated_and_its_service_is_told_so() {
+async fn a_call_whose_response_is_lost_is_not_repeated_and_its_service_is_told_so() {
     let stage = Stage::ready().await;
     for lost in [Fault::DropBefore, Fault::DropAfter] {
         let before = stage.arrived(SEND);
@@ -275,7 +275,7 @@ async fn a_call_that_hangs_ends_within_the_bound() {
 }
 
 #[tokio::test]
-async fn what_something_else_answers_in_wechats_place_is_passed_back_and_counted() {
+async fn a_response_of_something_else_than_wechat_is_passed_back_and_counted() {
     let stage = Stage::ready().await;
     stage.world.simulator.inject(Fault::BadGateway.on(USER_INFO).times(1));
     let answer = stage.user_info().await;
@@ -293,7 +293,7 @@ async fn what_something_else_answers_in_wechats_place_is_passed_back_and_counted
 }
 
 #[tokio::test]
-async fn a_busy_wechat_is_asked_again_only_where_the_service_wants_it() {
+async fn a_call_of_a_busy_wechat_is_retried_only_if_the_service_wants_it() {
     let stage = Stage::ready().await;
     stage.world.simulator.inject(Fault::system_error().on(USER_INFO).times(3));
     let answer = stage.user_info().await;
@@ -366,7 +366,7 @@ async fn a_key_whose_call_ended_unknown_never_sends_again() {
 }
 
 #[tokio::test]
-async fn a_key_whose_end_could_not_be_written_down_never_sends_again() {
+async fn a_key_whose_outcome_could_not_be_recorded_never_sends_again() {
     let stage = Stage::ready().await;
     let key = [("idempotency-key", "order-4711")];
     assert_eq!(stage.user_info().await.status, 200, "the token is remembered");
@@ -387,7 +387,7 @@ async fn a_key_whose_end_could_not_be_written_down_never_sends_again() {
 }
 
 #[tokio::test]
-async fn a_key_is_free_again_where_wechat_did_nothing_and_may_do_it_later() {
+async fn a_key_is_free_again_if_wechat_did_nothing_and_may_do_it_later() {
     let stage = Stage::ready().await;
     let key = [("idempotency-key", "order-4711")];
     let quota = Fault::Errcode { errcode: 45_009, errmsg: "reach max api daily quota limit".to_owned() };
@@ -441,7 +441,7 @@ async fn no_failed_call_of_the_first_minute_is_missing() {
     let second = stage.world.account(1);
     stage.world.push_and_work(&stage.world.merchant_authorizes(&second).push).await;
     let (early, late) = if stage.account < second { (&second, &stage.account) } else { (&stage.account, &second) };
-    // Within a minute lists go by the account: the earlier failure is met first.
+    // Within a minute lists are ordered by account: the earlier failure is met first.
     stage.business.reads_of_wechat(early, "wxa/no_such_api").await;
     stage.world.pass(Duration::from_secs(10));
     let since = stage.world.now().rfc3339();
@@ -514,7 +514,7 @@ async fn what_is_known_of_a_refused_request_holds_nothing_that_was_sent() {
     assert_eq!(request["request_url"], "https://api.weixin.qq.com/cgi-bin/user/info", "{}", asked.body);
     assert!(request.get("request_body").is_none());
 
-    // A renewal that WeChat refused: what was sent is a refresh token.
+    // A renewal that WeChat refused: its request contains a refresh token.
     stage
         .world
         .simulator
@@ -531,7 +531,7 @@ async fn what_is_known_of_a_refused_request_holds_nothing_that_was_sent() {
 }
 
 #[tokio::test]
-async fn what_is_ours_to_repair_does_not_count_as_wechats() {
+async fn a_failure_of_ours_does_not_count_as_wechats() {
     let stage = Stage::ready().await;
     let upstream = || stage.world.metrics.sum(Measure::UpstreamError);
     stage.world.simulator.inject(Fault::BadGateway.on(USER_INFO).times(1));

@@ -1,4 +1,4 @@
-//! A business cancels a link: nobody follows it any more, and a consent that is under way keeps its grant and nothing else.
+//! Cancelled links: nobody can follow them any more, and a consent in progress keeps its grant and nothing else.
 
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ async fn a_consent_under_way_when_its_link_is_cancelled_keeps_only_the_grant() {
         let consent = world.confirms(&page, &account);
         assert_eq!(cancel(&business, link).await.status, 200);
         let way_back = page.way_back(&consent.redirect_code);
-        // The page is loaded again, and the push comes: all of them find the same.
+        // The page is loaded again, and the push arrives: the result is the same.
         for _ in 0..2 {
             let back = browser.open(&way_back).await;
             if number == 0 {

@@ -1,4 +1,4 @@
-//! The files with which WeChat checks a domain: how operators put, list and remove them by the API.
+//! The files with which WeChat checks a domain: how operators store, list and remove them with the API.
 
 mod operators;
 mod served;
@@ -14,7 +14,7 @@ use stories::faults::{Fault, Matching};
 use stories::world::{COMPONENT, TABLE, World};
 use wechat::check_file::{CheckFileContent, CheckFileName};
 
-/// As WeChat gives them by API, and in an account's own console.
+/// Names as WeChat gives them by API, and in an account's own console.
 const BY_API: &str = "87PweoaRBw.txt";
 const OF_CONSOLE: &str = "MP_verify_a1B2c3D4e5F6g7H8.txt";
 
@@ -28,7 +28,7 @@ async fn remove(business: &Business, file: &str) -> Answer {
     business.ask(Method::DELETE, &format!("{CHECK_FILES}/{file}"), &Value::Null).await
 }
 
-/// The names of all files, read page after page.
+/// The names of all files, read page by page.
 async fn names(business: &Business) -> Vec<String> {
     let (mut names, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -40,7 +40,7 @@ async fn names(business: &Business) -> Vec<String> {
     }
 }
 
-/// A file that somebody has put.
+/// A file that somebody has stored.
 fn file(world: &World, name: &str) -> CheckFile {
     CheckFile {
         name: CheckFileName::parse(name).unwrap(),
@@ -75,7 +75,7 @@ async fn an_operator_puts_replaces_lists_and_removes_check_files() {
 }
 
 #[tokio::test]
-async fn what_wechat_has_not_given_is_no_check_file_and_the_reason_is_said() {
+async fn a_file_that_wechat_did_not_create_is_refused_with_the_reason() {
     let world = World::start().await;
     let business = Business::of(&world);
     for (name, content, reason) in [
@@ -99,7 +99,7 @@ async fn what_wechat_has_not_given_is_no_check_file_and_the_reason_is_said() {
     assert_eq!((elsewhere.status, elsewhere.problem()), (404, "unknown-check-file"));
 }
 
-/// Stores as many files as there may be, without the count that each new one costs.
+/// Stores the most files that are permitted, without the count that each new one costs.
 async fn fill(world: &World) {
     let attributes = |number: usize| {
         let text = |text: String| AttributeValue::S(text);
@@ -120,7 +120,7 @@ async fn fill(world: &World) {
 }
 
 #[tokio::test]
-async fn as_many_check_files_are_kept_as_there_is_room_for() {
+async fn check_files_are_stored_up_to_their_greatest_number() {
     let world = World::start().await;
     let business = Business::of(&world);
     fill(&world).await;

@@ -1,5 +1,5 @@
-//! Times that are not to be believed: a server of WeChat's whose clock is far ahead, and what such a time has left behind
-//! in the table.
+//! Times that are not credible: a server of WeChat's whose clock is far ahead, and the traces of such a time in the
+//! table.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn tick(world: &World) -> Report {
     world.renew().await
 }
 
-/// What a program that believed every time has left in an item.
+/// Writes a time into an item, as a program that believed every time would have.
 async fn leave(world: &World, sort: &str, attribute: &str, at: Timestamp) {
     use aws_sdk_dynamodb::types::AttributeValue;
     let client = world.database.client();
@@ -138,7 +138,7 @@ async fn a_future_revocation_stored_long_ago_does_not_keep_the_account_out() {
     leave(&world, "account", "revoked_at", world.now().plus(A_YEAR)).await;
     comes_back(&world, &account).await;
     leaves(&world, &account).await;
-    // The list is believed over it too.
+    // The list takes precedence over it too.
     leave(&world, "account", "revoked_at", world.now().plus(A_YEAR)).await;
     world.pass(Duration::from_mins(10));
     drop(world.merchant_authorizes(&account));
@@ -166,7 +166,7 @@ async fn a_grant_from_the_future_does_not_outlive_a_later_revocation() {
 }
 
 /// A merchant leaves and comes back `apart` later; WeChat is busy once when the return's code is exchanged, and the
-/// revocation, stamped `ahead`, comes while that code waits to be tried again.
+/// revocation, stamped `ahead`, arrives while that code waits to be retried.
 async fn a_code_waits_while_its_revocation_comes(apart: Duration, ahead: Duration) -> (World, AppId) {
     let world = World::ready().await;
     let account = world.authorized_account().await;

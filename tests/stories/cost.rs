@@ -1,4 +1,4 @@
-//! docs/cost.md says what a run of the platform uses, and its arithmetic is right.
+//! docs/cost.md has the right counts of a run of the platform, and its arithmetic is right.
 
 use stories::cost::{COMMAND, EGRESS_PAGE, PAGE, count, egress, made};
 

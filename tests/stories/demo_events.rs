@@ -1,4 +1,5 @@
-//! The events in the folder `events/`, as Lambda hands them to a function: each gets what the folder's README says.
+//! The events in the folder `events/`, as Lambda passes them to a function: each gets the response that the folder's
+//! README lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -42,12 +43,12 @@ fn event(path: &str) -> String {
     std::fs::read_to_string(Path::new(FOLDER).join(path)).unwrap()
 }
 
-/// What `events/answers.json` says, event by event.
+/// The expected responses in `events/answers.json`, event by event.
 fn answers() -> Vec<Value> {
     serde_json::from_str(&event("answers.json")).unwrap()
 }
 
-/// What an event must be answered with.
+/// The expected response to an event.
 fn answer_to(path: &str) -> Value {
     answers().into_iter().find(|answer| answer["event"] == path).unwrap()
 }
@@ -91,7 +92,7 @@ fn the_variables_for_sam_local_are_named_in_the_template() {
     }
 }
 
-/// Sends an HTTP event through every route of the platform behind the gateway, and holds the answer against
+/// Sends an HTTP event through every route of the platform behind the gateway, and compares the response with
 /// `events/answers.json`.
 async fn answered(world: &World, path: &str) -> String {
     let answer = world.gateway().answer(&event(path)).await;
@@ -185,7 +186,7 @@ async fn only_messages_of_the_account_itself_are_delivered_and_answered() {
     assert_eq!(delivered().len(), 3);
 }
 
-/// A world whose table has what the events about one link and its attempt are about.
+/// A world whose table contains what the events about one link and its attempt are about.
 async fn world_with_link() -> World {
     let world = World::ready().await;
     put_what_they_are_about(&world.store(), world.now()).await.unwrap();
@@ -335,7 +336,7 @@ async fn services_ask_for_tokens_that_there_are_not() {
 #[tokio::test]
 async fn a_return_is_taken_in_once_and_only_its_own_browser_goes_on_to_the_business() {
     let world = world_with_link().await;
-    // WeChat has never heard of the code.
+    // WeChat does not know the code.
     answered(&world, "oauth-callback/return.json").await;
     answered(&world, "oauth-callback/return.json").await;
     assert_stored(&world, 1).await;
@@ -380,7 +381,7 @@ async fn visitors_are_sent_to_wechat_and_shown_what_keeps_them_from_it() {
 }
 
 #[tokio::test]
-async fn whoever_was_not_invited_sees_nothing_of_the_console() {
+async fn a_browser_that_was_not_invited_sees_nothing_of_the_console() {
     let world = world_with_link().await;
     let before = world.items().await;
     for name in [
@@ -395,16 +396,16 @@ async fn whoever_was_not_invited_sees_nothing_of_the_console() {
     assert_eq!(world.items().await, before);
 }
 
-/// The table has the inbox entry that a record of the stream's batch names.
+/// Checks that the table has the inbox entry that a record of the stream's batch names.
 async fn assert_stored(world: &World, record: usize) {
     let batch: Value = serde_json::from_str(&event("token-refresher/stream-batch.json")).unwrap();
     let keys = &batch["Records"][record]["dynamodb"]["Keys"];
     let key = |name: &str| aws_sdk_dynamodb::types::AttributeValue::S(keys[name]["S"].as_str().unwrap().to_owned());
     let item = world.database.client().get_item().table_name(TABLE).key("pk", key("pk")).key("sk", key("sk"));
-    assert!(item.send().await.unwrap().item.is_some(), "no entry stands at {keys}");
+    assert!(item.send().await.unwrap().item.is_some(), "there is no entry at {keys}");
 }
 
-/// Hands an event to the refresher and holds its answer against `events/answers.json`.
+/// Sends an event to the refresher and compares its result with `events/answers.json`.
 async fn worked(world: &World, path: &str) -> Result<Report, EventError> {
     let expected = answer_to(path);
     let task = match Task::parse(serde_json::from_str(&event(path)).unwrap()) {
@@ -439,7 +440,7 @@ async fn a_batch_of_the_stream_makes_the_pushed_entry_take_effect() {
     world.get_ready().await;
     answered(&world, "ticket-push/authorized.json").await;
     assert_stored(&world, 0).await;
-    // WeChat has never heard of the account, so its grant counts as taken back again.
+    // WeChat does not know the account, so its grant counts as revoked.
     let report = worked(&world, "token-refresher/stream-batch.json").await.unwrap();
     assert_eq!(report, Report { inbox_done: 1, ..Report::default() });
     assert!(world.store().accounts.get(&AppId::parse(ACCOUNT).unwrap()).await.unwrap().is_none());

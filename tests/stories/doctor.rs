@@ -1,4 +1,4 @@
-//! The doctor: each thing it looks at is broken in turn, and named.
+//! The doctor: each thing that it checks is broken in turn, and named.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -39,18 +39,18 @@ async fn serve(router: Router) -> Url {
     url
 }
 
-/// A server that answers everything alike.
+/// A server with the same response to everything.
 async fn answering(status: u16, headers: [(HeaderName, &'static str); 1]) -> Url {
     let status = StatusCode::from_u16(status).unwrap();
     serve(Router::new().fallback(move || async move { (status, headers, "hello") })).await
 }
 
-/// The business routes as they are on this machine: whoever calls has an identity.
+/// The business routes as on this machine: every caller has an identity.
 fn open_business(world: &World) -> Router {
     world.business_router().layer(Extension(IamIdentity::new("arn:aws:iam::000000000000:user/x").unwrap()))
 }
 
-/// A platform on the machine's time, for that is what servers tell.
+/// A platform on the machine's time, which servers send.
 async fn world() -> World {
     World::beside_processes(Duration::ZERO, |_| {}).await
 }
@@ -72,7 +72,7 @@ async fn deployment(world: &World) -> Deployment {
     }
 }
 
-/// A platform at work, and how the doctor gets at it.
+/// A running platform, and the doctor's access to it.
 async fn at_work() -> (World, Deployment) {
     let world = world().await;
     world.get_ready().await;
@@ -81,7 +81,7 @@ async fn at_work() -> (World, Deployment) {
     (world, deployment)
 }
 
-/// The grant of the account ends, and nothing has been delivered of it yet.
+/// The grant of the account ends, and nothing of it has been delivered yet.
 async fn ends(world: &World) -> AppId {
     let account = world.account(0);
     let seq = world.stored(&account).await.token.seq;
@@ -89,7 +89,7 @@ async fn ends(world: &World) -> AppId {
     account
 }
 
-/// What is wrong, by check and in the doctor's order.
+/// The failed checks, in the doctor's order.
 fn wrong(findings: &[Finding]) -> Vec<&str> {
     let mut checks: Vec<&str> =
         findings.iter().filter(|finding| finding.verdict == Verdict::Wrong).map(|finding| finding.check).collect();
@@ -299,7 +299,7 @@ async fn a_refused_address_is_told_with_where_to_enter_it_until_wechat_answers_a
     assert!(told(&findings, "token renewal").contains("1 by 61004"), "{findings:#?}");
 
     world.simulator.clear_faults();
-    // The next try comes after the back-off; this machine's clock then is off by as much.
+    // The next try comes after the back-off; then this machine's clock is off by as much.
     world.pass(Duration::from_mins(6));
     world.renew().await;
     let findings = deployment.examine().await;
@@ -461,7 +461,7 @@ async fn business_routes_that_ask_for_no_signature_are_told() {
     assert!(told(&findings, "secret").contains("demo"), "a stack must not have the demo's secret: {findings:#?}");
 }
 
-/// A `cargo run` in this process, and the options that lead the operator's tool to it.
+/// A `cargo run` in this process, and the options with which the operator's tool finds it.
 pub(crate) async fn running(folder: &Path, options: &[&str], public: Option<&'static str>) -> (System, DeploymentArgs) {
     let mut arguments = vec!["local", "--data-dir", folder.to_str().unwrap()];
     let ports = ["", "business-", "simulator-", "shop-", "dynamodb-", "secrets-", "events-", "files-", "lambda-"];

@@ -1,4 +1,4 @@
-//! docs/calls.md: every call in it is made as it is written, and WeChat answers as it says.
+//! docs/calls.md: every call in it is made as written, and WeChat's response is the documented one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use url::form_urlencoded;
 
 const PAGE: &str = include_str!("../../docs/calls.md");
 
-/// The length of the large files, as the page says.
+/// The length of the large files, according to the page.
 const LARGE: usize = 10_485_760;
 
 /// A large file of the page.
@@ -28,11 +28,11 @@ fn large(name: &str) -> Vec<u8> {
     }
 }
 
-/// Permission sets of an official account and a mini program that permit all that the page does.
+/// Permission sets of an official account and a mini program that permit every call on the page.
 const OF_SHOP: [u32; 10] = [1, 2, 3, 4, 7, 11, 15, 24, 27, 100];
 const OF_PROGRAM: [u32; 9] = [17, 18, 19, 25, 30, 37, 48, 57, 76];
 
-/// A call of the page, and what is said to be answered; `None` for a file.
+/// A call on the page, and its documented response; `None` for a file.
 struct Example {
     command: String,
     answer: Option<Value>,
@@ -59,7 +59,7 @@ fn examples() -> Vec<Example> {
     examples
 }
 
-/// The words of a command, as a shell reads the few kinds of quotation that the page has.
+/// The words of a command, as a shell reads the few kinds of quotation on the page.
 fn words(command: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
     for c in command.trim().chars() {
@@ -74,16 +74,16 @@ fn words(command: &str) -> Vec<String> {
     words
 }
 
-/// What a command has `curl` do.
+/// A `curl` command.
 struct Curl {
     request: Request<Body>,
-    /// The file that the answer is stored as.
+    /// The file in which the response is stored.
     file: Option<String>,
-    /// Whether the address of a redirect is printed.
+    /// Whether the URL of a redirect is printed.
     shows_redirect: bool,
 }
 
-/// The request that `curl` would make of a command.
+/// The request that `curl` would send for a command.
 fn curl(command: &str) -> Curl {
     let words = words(command);
     let mut words = words.iter().map(String::as_str);
@@ -125,7 +125,7 @@ fn curl(command: &str) -> Curl {
     Curl { request: request.method(method).body(body.into()).unwrap(), file, shows_redirect }
 }
 
-/// Makes a request that leaves the API: to where files are.
+/// Sends a request outside the API, to the bucket of files.
 async fn of_the_bucket(request: Request<Body>) -> reqwest::Response {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, 2 * LARGE).await.unwrap();
@@ -136,7 +136,7 @@ async fn of_the_bucket(request: Request<Body>) -> reqwest::Response {
     response
 }
 
-/// What a person, WeChat or time does before a call.
+/// The preparation of a call by a person, by WeChat or by time.
 fn before(world: &World, program: &AppId, command: &str, known: &mut BTreeMap<String, String>) {
     let simulator = &world.simulator;
     if command.contains("/wxa/security/get_code_privacy_info") {
@@ -152,7 +152,7 @@ fn before(world: &World, program: &AppId, command: &str, known: &mut BTreeMap<St
     }
 }
 
-/// Whether an answer has what the page says: the same members of the same kind; texts are alike unless they are left out
+/// Whether a response matches the page: the same members of the same kind; texts are equal unless they are left out
 /// (`…`), and so is the error code.
 fn fits(said: &Value, answered: &Value) -> bool {
     match (said, answered) {

@@ -1,5 +1,5 @@
-//! Rows that an earlier version has written: everything about an account was in one row. They are read as they are, moved
-//! while everything runs, and an earlier version that runs next to this one, or again after it, loses nothing.
+//! Rows that an earlier version has written, with everything about an account in one row. They are read as they are,
+//! moved while everything runs, and an earlier version that runs next to this one, or again after it, loses nothing.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn row_key(account: &AppId) -> Row {
     key(&format!("{COMPONENT}#account#{account}"), "account")
 }
 
-/// What the earlier version does to an account's row: an update of some attributes.
+/// The earlier version's change of an account's row: an update of some attributes.
 async fn as_earlier(world: &World, account: &AppId, expression: &str, values: &[(&str, AttributeValue)]) {
     let update = world.database.client().update_item().table_name(TABLE).set_key(Some(row_key(account)));
     let values = values.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
@@ -69,7 +69,7 @@ async fn has_details(world: &World, account: &AppId) -> bool {
     item.item.is_some()
 }
 
-/// An account as the earlier version has left it.
+/// An account as the earlier version left it.
 async fn earlier_account(world: &World, number: usize) -> AppId {
     let account = world.account(number);
     world.push_and_work(&world.merchant_authorizes(&account).push).await;
@@ -183,7 +183,7 @@ async fn an_earlier_version_that_runs_again_asks_wechat_once_and_what_it_wrote_i
     let world = World::ready().await;
     let account = world.authorized_account().await;
     assert!(world.stored(&account).await.has_details);
-    // It reads a row without a profile, asks WeChat, and stores what that says in the row.
+    // It reads a row without a profile, asks WeChat, and stores the response in the row.
     let profile = profile(&world, &account, "as WeChat said later").await;
     as_earlier(
         &world,
@@ -248,12 +248,12 @@ async fn services_see_an_account_of_the_earlier_version_as_it_is_and_change_it()
     let shown = business.account(&first).await;
     assert_eq!((&shown["state"], &shown["nick_name"]), (&json!("active"), &json!("an earlier name")));
     assert_eq!(shown["permissions"].as_array().map(Vec::len), Some(3));
-    // In no list yet, until something moves it.
+    // In no list yet, until it is moved.
     assert_eq!(business.appids("state=active").await, Vec::<String>::new());
     let patch = json!({ "reference": "shop 7" });
     let patched = business.ask(Method::PATCH, &format!("{ACCOUNTS}/{first}"), &patch).await;
     assert_eq!((patched.status, &patched.body["reference"]), (200, &json!("shop 7")), "{}", patched.body);
-    // The earliest versions wrote no time of a state.
+    // The earliest versions stored no time of a state.
     as_earlier(&world, &second, "REMOVE active_since", &[]).await;
     assert_eq!(business.account(&second).await["state"], json!("active"));
     let read = business.post(&format!("{ACCOUNTS}/{second}/profile-readings")).await;
@@ -262,7 +262,7 @@ async fn services_see_an_account_of_the_earlier_version_as_it_is_and_change_it()
     world.pass(Duration::from_mins(20));
     world.reconcile().await;
     assert_eq!(business.appids("").await.len(), 3);
-    // An earlier version that runs next to this one writes the row alone.
+    // An earlier version that runs next to this one writes only the row.
     ends_as_earlier(&world, &third, "unauthorized").await;
     assert_eq!(business.account(&third).await["state"], json!("unauthorized"));
     assert_eq!(business.appids("state=active").await.len(), 2);

@@ -1,5 +1,5 @@
-//! docs/events.schema.json says what is handed on: every event on the bus fits it, and what the webhook is sent, and the
-//! answers that are taken from it.
+//! docs/events.schema.json covers what is published: every event on the bus matches it, every request to the webhook,
+//! and the webhook's responses that are used.
 
 use serde_json::{Value, json};
 use simulator::Message;
@@ -10,7 +10,7 @@ use wechat::push::Reply;
 
 const FOLLOWER: &str = "oAbCdEfGhIjKlMnOpQrStUvWxYz0";
 
-/// A message of each kind, with the elements that WeChat sends in it, and one of a kind that nobody knows.
+/// A message of each kind, with the elements that WeChat sends in it, and one of an unknown kind.
 fn messages(world: &World) -> Vec<Message> {
     let to = &world.simulator.accounts()[0];
     let of = |kind: &str, fields: &[(&str, &str)]| {

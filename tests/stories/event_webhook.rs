@@ -1,5 +1,5 @@
-//! What happens to accounts is also sent to the business's own service: signed, in each account's order, until it takes it.
-//! Bus and webhook are none of each other's business.
+//! What happens to accounts is also sent to the business's own service: signed, in each account's order, until it is
+//! accepted. Bus and webhook are independent.
 
 use std::io::ErrorKind;
 use std::net::TcpListener;
@@ -27,7 +27,7 @@ use stories::world::{World, secret_json, short_limits};
 use tokio::sync::Semaphore;
 use url::Url;
 
-/// For calls that are not to be answered in time.
+/// Limits for calls that will not be answered in time.
 const BRIEF: Limits = Limits { webhook: Duration::from_millis(200), ..short_limits() };
 
 /// A platform whose refresher sends the events of accounts to this service.
@@ -37,20 +37,20 @@ async fn world_with(service: &Service) -> World {
     world
 }
 
-/// A merchant authorizes the platform. The next run delivers what is reported of it.
+/// A merchant authorizes the platform. The next run delivers the events of it.
 async fn comes(world: &World, account: &AppId) {
     assert!(world.simulator.send(&world.merchant_authorizes(account).push).await.is_accepted());
     world.renew().await;
 }
 
-/// A merchant takes the grant back, some time later.
+/// A merchant withdraws the grant, some time later.
 async fn leaves(world: &World, account: &AppId) {
     world.pass(Duration::from_mins(10));
     assert!(world.simulator.send(&world.simulator.unauthorize(account).unwrap()).await.is_accepted());
     world.renew().await;
 }
 
-/// The types of the events of an account, in the order in which the service was sent them.
+/// The types of an account's events, in the order in which they were sent to the service.
 fn sent(service: &Service, account: &AppId) -> Vec<String> {
     let calls = service.asked().into_iter().filter(|call| call.body["data"]["authorizer_appid"] == account.as_str());
     calls.map(|call| call.body["type"].as_str().unwrap().to_owned()).collect()
@@ -62,7 +62,7 @@ fn on_bus(world: &World, account: &AppId) -> Vec<String> {
     events.filter(|event| event.detail["authorizer_appid"] == account.as_str()).map(|event| event.detail_type).collect()
 }
 
-/// The grant of an account ends, and nobody has been told yet.
+/// The grant of an account ends, and nothing has been published yet.
 async fn ends(world: &World, account: &AppId) {
     let seq = world.stored(account).await.token.seq;
     world.tokens().await.end_grant(account, seq, &GrantEnd::TakenBack { at: None }).await.unwrap();
@@ -77,7 +77,7 @@ fn reasons(world: &World) -> Vec<String> {
     metrics.map(|metric| metric.dimension.unwrap().1).collect()
 }
 
-/// A service that takes nothing while the switch is off.
+/// A service that accepts nothing while the switch is off.
 async fn switched() -> (Service, Arc<AtomicBool>) {
     let switch = Arc::new(AtomicBool::new(false));
     let takes = Arc::clone(&switch);
@@ -109,7 +109,7 @@ async fn the_webhook_is_sent_what_the_bus_is_told_and_both_are_noted_in_one_writ
 }
 
 #[tokio::test]
-async fn what_the_webhook_does_not_take_is_sent_again_with_the_same_id_and_bytes() {
+async fn what_the_webhook_does_not_accept_is_sent_again_with_the_same_id_and_bytes() {
     let (service, takes) = switched().await;
     let world = world_with(&service).await;
     let account = world.account(0);
@@ -157,7 +157,7 @@ async fn whatever_is_wrong_with_the_webhook_the_bus_gets_all_and_nobody_else_is_
         assert_eq!(waiting(&world).await, 2, "{reason}");
         assert!(reasons(&world).iter().all(|word| word == reason) && !reasons(&world).is_empty(), "{reason}");
         assert!(!world.log.text().contains("hush-hush"), "no address is logged");
-        assert!(world.log.text().contains("is sent to the event webhook later"));
+        assert!(world.log.text().contains("will be sent to the event webhook later"));
     }
     assert_eq!(witness.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
     assert!(redirecting.asked().iter().all(|call| call.body["type"] == "account.authorized"), "not followed");
@@ -285,7 +285,7 @@ async fn a_webhook_that_hangs_costs_a_run_little_and_runs_of_the_stream_nothing(
     assert_eq!(waiting(&world).await, 40);
 }
 
-/// A platform with accounts that have just been lost, and a service that gets no further than the permits.
+/// A platform with accounts that have just been lost, and a service that responds once per permit.
 async fn losses_and_a_thinking_service(accounts: usize) -> (World, Vec<AppId>, Service, Arc<Semaphore>) {
     let mut world = World::with(|_| {}, Limits { webhook: Duration::from_mins(1), ..short_limits() }).await;
     world.get_ready().await;
@@ -381,7 +381,7 @@ async fn a_loss_comes_with_a_link_through_which_the_account_is_back_as_it_was() 
     let account = world.account(0);
     let page = Browser::on_computer().press(&first).await;
     world.push_and_work(&world.confirms(&page, &account).push).await;
-    // The push of it is lost: reconcile finds it out.
+    // The push of it is lost: reconcile finds out.
     world.pass(Duration::from_hours(1));
     drop(world.simulator.unauthorize(&account).unwrap());
     assert!(world.simulator.push_ticket().await.is_accepted());
@@ -403,10 +403,10 @@ async fn a_loss_comes_with_a_link_through_which_the_account_is_back_as_it_was() 
     assert_eq!((&made["status"], &made["reference"]), (&json!("pending"), &json!("shop 12")));
     assert_eq!(made["expires_at"], world.now().plus(Duration::from_hours(24 * 30)).rfc3339());
 
-    // It is for this account and no other.
+    // It is for this account only.
     let page = Browser::on_computer().press(&again).await;
     assert!(page.0.query_pairs().any(|(name, value)| name == "biz_appid" && value == account.as_str()), "{}", page.0);
-    // What the business says of the account meanwhile stays said.
+    // The business's labels of the account stay meanwhile.
     let later = business.link(json!({ "reference": "shop 13" })).await;
     let origin = GrantOrigin {
         link: LinkId::parse(&later.id).unwrap(),

@@ -1,4 +1,4 @@
-//! Promise 9: no grant is ended on one word of WeChat's, and one that was ended wrongly comes back by itself.
+//! Promise 9: no grant ends on a single refusal of WeChat's, and one that was ended wrongly comes back automatically.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,7 +28,7 @@ async fn states(world: &World, accounts: &[AppId]) -> Vec<AccountState> {
     states
 }
 
-/// WeChat answers every renewal with this code, and every question about details with that one, if any.
+/// WeChat refuses every renewal with this code, and every request for details with that one, if any.
 fn speaks_falsely(world: &World, renewals: i64, details: Option<i64>) {
     world.simulator.inject(refused(renewals).on(paths::AUTHORIZER_TOKEN));
     if let Some(details) = details {
@@ -246,7 +246,7 @@ async fn a_list_that_names_an_account_twice_hides_no_other() {
 #[tokio::test]
 async fn a_page_of_the_list_that_one_entry_spoils_hides_only_that_entry() {
     let world = World::ready().await;
-    world.expect_error("cannot be read and is passed over");
+    world.expect_error("cannot be read and is skipped");
     let accounts: Vec<AppId> = (0..8).map(|number| new_account(&world, number)).collect();
     for account in &accounts {
         drop(world.merchant_authorizes(account));

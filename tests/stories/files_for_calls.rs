@@ -1,5 +1,5 @@
-//! Files for calls: what is too large for a request or a response goes through the bucket, byte for byte, to nobody else,
-//! and each call is still made once.
+//! Files for calls: what is too large for a request or a response goes through the bucket, byte for byte, accessible
+//! only to its caller, and each call is still made once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,7 @@ const UPLOAD: &str = "/cgi-bin/media/upload";
 const DOWNLOAD: &str = "/cgi-bin/media/get";
 const MIB: usize = 1024 * 1024;
 
-/// What asks for a picture to be sent as WeChat's uploads take it.
+/// The header that sends a picture in the form of WeChat's uploads.
 const AS_MEDIA: (&str, &str) = ("x-body-part", "media; filename=photo.jpg");
 
 struct Stage {
@@ -46,7 +46,7 @@ impl Stage {
         Self { business: Business::of(&world), world, account }
     }
 
-    /// The service, where this is the stack's bucket.
+    /// The service with this as the stack's bucket.
     fn with_bucket(&self, url: &Url) -> Business {
         Business::through(&self.world, wechat_calls::router(self.world.call_service_with_files_at(url), KEYS))
     }
@@ -98,7 +98,7 @@ async fn put(url: Url, content_type: &str, bytes: Vec<u8>) -> u16 {
     request.send().await.unwrap().status().as_u16()
 }
 
-/// What is where a response leads.
+/// The file to which a response redirects.
 async fn got(answer: &Answer) -> (reqwest::header::HeaderMap, Vec<u8>) {
     assert_eq!(answer.status, 303, "{}", answer.body);
     let url = answer.headers[LOCATION].to_str().unwrap();
@@ -107,7 +107,7 @@ async fn got(answer: &Answer) -> (reqwest::header::HeaderMap, Vec<u8>) {
     (response.headers().clone(), response.bytes().await.unwrap().to_vec())
 }
 
-/// Whether a form has these bytes in the part of a file.
+/// Whether a form has these bytes in its file part.
 fn has_file(received: &Received, bytes: &[u8]) -> bool {
     let head = b"filename=\"photo.jpg\"\r\nContent-Type: image/jpeg\r\n\r\n";
     let whole = [head.as_slice(), bytes, b"\r\n--"].concat();
@@ -245,7 +245,7 @@ async fn a_refused_token_or_a_repeat_under_a_key_sends_the_same_file() {
 }
 
 #[tokio::test]
-async fn a_key_is_free_again_where_the_file_was_not_there_yet() {
+async fn a_key_is_free_again_if_the_file_was_not_there_yet() {
     let stage = Stage::ready().await;
     let picture = sample_picture(1_000);
     let (id, url) = stage.create("image/jpeg", picture.len()).await;
@@ -281,7 +281,7 @@ async fn serve(bucket: Router) -> Url {
     url
 }
 
-/// A bucket that answers everything with an error of S3's.
+/// A bucket that returns an error of S3's for everything.
 async fn refusing_bucket(status: StatusCode, code: &str) -> Url {
     let error = format!("<Error><Code>{code}</Code><Message>User: arn:aws:sts::1 is not authorized</Message></Error>");
     serve(Router::new().fallback(async move || (status, error))).await
@@ -337,7 +337,7 @@ async fn a_hiccup_of_the_bucket_is_not_noticed() {
     assert!(got(&redirected).await.1 == picture);
 }
 
-/// Two seconds for a call, and two for what comes after it.
+/// Two seconds for a call, and two for what follows it.
 const BRIEF: Limits = Limits {
     page: Duration::from_secs(4),
     table: Duration::from_secs(2),
@@ -345,7 +345,7 @@ const BRIEF: Limits = Limits {
     ..short_limits()
 };
 
-/// A bucket that takes requests and never answers.
+/// A bucket that accepts requests and never responds.
 async fn hanging_bucket() -> Url {
     serve(Router::new().fallback(async || std::future::pending::<StatusCode>().await)).await
 }

@@ -165,7 +165,7 @@ async fn a_refresh_token_that_was_damaged_is_repaired() {
         .overwrite_refresh_token(&account, seq, &"refreshtoken@@@damaged".into(), world.now())
         .await
         .unwrap();
-    // Until then WeChat's list may be behind what was stored.
+    // Until then WeChat's list may be older than the stored row.
     world.pass(Duration::from_mins(16));
     let report = world.reconcile().await;
     assert_eq!(report.repaired, 1, "{report}");

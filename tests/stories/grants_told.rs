@@ -1,4 +1,4 @@
-//! The business is told on the bus what became of grants: each push once it has taken effect, never a code.
+//! The business is notified of grants on the bus: each push once it has taken effect, never a code.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use stories::world::World;
 /// Longer than the first pause of an entry that failed.
 const LATER: Duration = Duration::from_mins(6);
 
-/// The next run in which what failed is tried again.
+/// The next run that retries what failed.
 async fn later(world: &World) {
     world.pass(LATER);
     world.renew().await;
@@ -60,7 +60,7 @@ async fn every_change_of_a_grant_is_told_and_no_ticket() {
     assert_eq!(told[0].1["authorizer_appid"], account.as_str());
     assert_eq!(told[4].1["fields"]["status"], "101");
     assert_eq!(told[5].1["fields"]["level"], "3");
-    // Whatever was issued in this story: none of it is on the bus.
+    // Nothing that was issued in this story is on the bus.
     let all = serde_json::to_string(&told.iter().map(|(_, detail)| detail).collect::<Vec<_>>()).unwrap();
     let issued = world.simulator.issued_secrets();
     assert!(issued.iter().any(|secret| secret.kind == SecretKind::AuthorizationCode));
@@ -148,7 +148,7 @@ async fn a_bus_that_is_away_is_not_asked_again_in_the_run_and_holds_nobody_up() 
     world.faults.always(Matching::operation("PutEvents"), Fault::Away);
     let report = world.renew().await;
     assert_eq!(report.inbox_postponed, GRANTS, "{report}");
-    // Those under way at the same moment are sixteen, and the SDK tries three times.
+    // Sixteen are in progress at once, and the SDK tries three times.
     let tries = world.faults.requests("PutEvents");
     assert!((1..=3 * 16).contains(&tries), "{tries}");
     world.faults.clear();
@@ -164,7 +164,7 @@ async fn a_grant_that_was_not_told_before_it_was_taken_back_is_told_all_the_same
     let consent = world.merchant_authorizes(&account);
     world.faults.always(Matching::operation("PutEvents"), Fault::Away);
     world.push_and_work(&consent.push).await;
-    // More than the five minutes that WeChat's times may be apart.
+    // More than the five minutes by which WeChat's times may differ.
     world.pass(Duration::from_mins(8));
     let unauthorized = world.simulator.unauthorize(&account).unwrap();
     world.push_and_work(&unauthorized).await;
@@ -186,7 +186,7 @@ async fn a_run_that_dies_between_effect_and_event_leaves_the_event_to_the_next()
     world.expect_error("a part of the inbox could not be processed");
     let account = world.account(0);
     let consent = world.merchant_authorizes(&account);
-    // The event is out, and the table hears of it no more: told twice, with one id.
+    // The event is out, but the table does not record it: published twice, with one id.
     world.faults.next(3, Matching::setting("finished_at"), Fault::Away);
     world.push_and_work(&consent.push).await;
     world.renew().await;

@@ -1,4 +1,4 @@
-//! What is seen from outside: heartbeat, measures at the end of a run, and how the last runs went.
+//! Health as seen from outside: the heartbeat, the measures at the end of a run, and the records of the last runs.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use token_refresher::Task;
 use tokio::time::Instant;
 use wechat::api::{Api, ErrCode, LastResponses, SUCCESS};
 
-/// A renewal is due, and the component token lives.
+/// A renewal is due, and the component token is still valid.
 const TO_DUE: Duration = Duration::from_mins(101);
 
 /// The undivided run.
 const RENEW: ScheduledTask = ScheduledTask::Renew(DuePart::ALL);
 
-/// What was last measured, for a value of the dimension where there is one.
+/// The last measured value, for a value of the dimension if there is one.
 fn last(world: &World, measure: Measure, value: Option<&str>) -> Option<f64> {
     let of_value = |dimension: &Option<(&str, String)>| dimension.as_ref().map(|(_, value)| value.as_str()) == value;
     let mut measured = world.metrics.all().into_iter();
@@ -31,7 +31,7 @@ fn accounts(world: &World) -> [Option<f64>; 3] {
     AccountState::ALL.map(|state| last(world, Measure::Accounts, Some(state.as_str())))
 }
 
-/// How many runs got to their end.
+/// The number of finished runs.
 fn beats(world: &World) -> usize {
     world.metrics.all().iter().filter(|metric| metric.measure == Measure::RunFinished).count()
 }

@@ -1,5 +1,5 @@
-//! Pushes that WeChat has signed and that lack something: each is acknowledged and recorded, and has as much effect as what
-//! is in it allows.
+//! Pushes that WeChat has signed but that lack something: each is acknowledged and recorded, and has as much effect as
+//! its content allows.
 
 use serde_json::json;
 use simulator::{Consent, Push};

@@ -1,4 +1,4 @@
-//! The doors: what each key permits and nothing else, what a key costs, how long a revoked one works, and which routes are
+//! Access: what each key permits and nothing else, what a key costs, how long a revoked one works, and which routes are
 //! for operators.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,8 +22,8 @@ use web::doors::Route;
 
 const FOLLOWER: &str = "oFollower1";
 
-/// What the contract says of each route: the scopes of which one will do. Written down once more, so that a route whose
-/// right is changed by mistake is noticed; a route that is missing here is, too.
+/// The contract of each route: the scopes of which one is enough. Repeated here, so that a right that is changed by
+/// mistake is noticed, and so is a route that is missing here.
 const RIGHTS: [(&str, &[&str]); 39] = [
     ("GET /accounts", &["accounts:read"]),
     ("GET /accounts/{appid}", &["accounts:read"]),
@@ -66,7 +66,7 @@ const RIGHTS: [(&str, &[&str]); 39] = [
     ("POST /authorization-links/{link_id}/codes", &["links"]),
 ];
 
-/// What the console may call for operators.
+/// The routes that the console may call for operators.
 const FOR_OPERATORS: [&str; 8] = [
     "GET /platform",
     "POST /accounts/{appid}/renewals",
@@ -78,12 +78,12 @@ const FOR_OPERATORS: [&str; 8] = [
     "DELETE /authorization-links/{link_id}",
 ];
 
-/// Who makes and revokes keys.
+/// The actor who creates and revokes keys.
 pub(crate) fn operator() -> Actor {
     Actor { by: "arn:aws:iam::123456789012:role/operators".to_owned(), source_ip: None, request_id: None }
 }
 
-/// Makes keys.
+/// Creates keys.
 struct Keys<'a>(&'a World);
 
 impl Keys<'_> {
@@ -106,7 +106,7 @@ impl Keys<'_> {
     }
 }
 
-/// A path of a route.
+/// A path for a route.
 fn path_of(route: &Route, account: &AppId) -> String {
     let path = route.path.replace("{appid}", account.as_str()).replace("{proxy+}", "cgi-bin/user/info");
     let path = path.replace("{link_id}", "AAAAAAAAAAAAAAAAAAAAAA").replace("{key_id}", "AAAAAAAAAAAAAAAAAAAAAA");
@@ -114,7 +114,7 @@ fn path_of(route: &Route, account: &AppId) -> String {
     path.replace("{reconciliation_id}", "AAAAAAAAAAAAAAAAAAAAAA").replace("{file}", "87PweoaRBw.txt")
 }
 
-/// Whether a request has passed the door, whatever became of it behind.
+/// Whether a request was let through, whatever happened after.
 fn has_passed(answer: &Answer) -> bool {
     !matches!(answer.status, 401 | 403) || !["invalid-key", "not-allowed", "no-identity"].contains(&answer.problem())
 }
@@ -282,7 +282,7 @@ async fn a_key_is_read_once_a_minute_and_noted_once_a_day() {
         world.faults.reset_counts();
         assert_eq!(business.get("/openapi.json").await.status, 200);
         let mut requests = world.faults.all_requests();
-        // Once in five minutes, whatever is asked for.
+        // Once in five minutes, whatever is requested.
         requests.remove("GetSecretValue");
         requests
     };

@@ -1,4 +1,5 @@
-//! Pushes that come after what followed them: what WeChat says now is of the present grant, whichever push made us ask.
+//! Pushes that arrive after what followed them: WeChat's response now is about the present grant, whichever push made
+//! us ask.
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ fn not_authorized() -> Fault {
     Fault::Errcode { errcode: 61003, errmsg: "component is not authorized by this account".to_owned() }
 }
 
-/// A merchant has authorized, left and come back through a link; none of the pushes has come.
+/// A merchant has authorized, left and come back through a link; none of the pushes has arrived.
 async fn returned_through_a_link(gap: Duration) -> (World, Opening, AppId, Push, Push, Consent) {
     let world = World::ready().await;
     let account = world.account(0);
@@ -73,7 +74,7 @@ async fn a_push_of_an_exchanged_code_brings_back_an_account_ended_meanwhile() {
     let consent = world.confirms(&page, &account);
     browser.open(&page.way_back(&consent.redirect_code)).await;
     let seq = world.stored(&account).await.token.seq;
-    // A belief that was wrong.
+    // A wrong belief.
     world
         .tokens()
         .await
@@ -111,7 +112,7 @@ async fn a_reloaded_page_says_authorized_if_a_newer_grant_spent_the_code() {
     let back = page.way_back(&consent.redirect_code);
     world.simulator.inject(Fault::system_error().on(paths::QUERY_AUTH).times(1));
     assert_eq!(browser.open(&back).await.told_status(), "pending");
-    // The merchant authorizes once more, without a link, and that push is the first to take effect.
+    // The merchant authorizes once more, without a link, and that push takes effect first.
     world.pass(Duration::from_mins(6));
     world.push_and_work(&world.merchant_authorizes(&account).push).await;
     world.push_and_work(&consent.push).await;

@@ -1,4 +1,4 @@
-//! A link says what its outcome is, and how its account is doing, however late somebody asks.
+//! A link reports its outcome and the state of its account, however late it is queried.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ async fn a_link_says_since_when_its_account_is_active_withdrawn_and_active_again
 async fn a_link_says_that_its_account_needs_to_authorize_again() {
     let world = World::ready().await;
     let (business, link, _) = bound(&world).await;
-    // The push that would say so is lost: the next renewal finds that WeChat refuses.
+    // The push that would say so is lost: the next renewal is refused by WeChat.
     drop(world.simulator.unauthorize(&world.account(0)));
     world.pass(Duration::from_mins(101));
     assert!(world.simulator.push_ticket().await.is_accepted());
@@ -137,7 +137,7 @@ async fn a_link_that_was_pressed_too_often_says_when_it_works_again_and_then_doe
     let refused = browser.submit(&launch, &[]).await;
     assert_eq!((refused.status, &refused.headers[RETRY_AFTER]), (429, &"3000".parse().unwrap()));
     let clock = world.now().plus(wait).plus(Duration::from_hours(8)).rfc3339();
-    // The world's clock may not be at a full minute; the page's is at the next one.
+    // The world's clock may not be at a full minute; the page shows the next one.
     let hour = &clock[11..13];
     assert!(refused.text.contains("in 50 minutes, from ") && refused.text.contains(hour), "{hour}: {}", refused.text);
     assert!(refused.text.contains("Beijing time"), "{}", refused.text);

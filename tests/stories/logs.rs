@@ -1,4 +1,4 @@
-//! Stories about the log: what the operator gets to see, and that nothing private is in it.
+//! Stories about the log: what the operator sees, and that nothing private is in it.
 
 mod conversations;
 mod leaks;

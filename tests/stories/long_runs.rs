@@ -1,4 +1,4 @@
-//! Runs end in time, report what they did not do, and the next one goes on from there.
+//! Runs end in time, report what they did not do, and the next one continues.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ async fn accounts_that_a_run_leaves_over_are_not_always_those_of_one_shard() {
         world.pass(Duration::from_mins(5));
         assert!(world.simulator.push_ticket().await.is_accepted());
         world.component().await.token().await.unwrap();
-        // The second renewal of each run meets a refused address, if there is one.
+        // The second renewal of each run, if there is one, gets a refusal of the address.
         world.simulator.clear_faults();
         world.simulator.inject(Fault::Delay(Duration::ZERO).on(paths::AUTHORIZER_TOKEN).times(1));
         world.simulator.inject(Fault::ip_not_registered().on(paths::AUTHORIZER_TOKEN).if_called());

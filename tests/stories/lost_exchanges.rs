@@ -1,4 +1,4 @@
-//! An exchange and a renewal of one account at the same time, and answers that nobody hears: no dead token stays stored.
+//! A simultaneous exchange and renewal of one account, and lost responses: no dead token stays stored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ async fn tick(world: &World) -> Report {
     world.renew().await
 }
 
-/// A run that processes the inbox while the story goes on.
+/// A run that processes the inbox while the story continues.
 fn working(world: &World) -> JoinHandle<Report> {
     let refresher = world.refresher.clone();
     tokio::spawn(async move { refresher.run(&Task::renew(), Instant::now() + Duration::from_mins(2)).await.unwrap() })
@@ -33,12 +33,12 @@ fn owner(account: &AppId) -> TokenOwner {
     TokenOwner::Authorizer(account.clone())
 }
 
-/// How long the stored token is not renewed.
+/// The time until the stored token is due.
 async fn due_in(world: &World, account: &AppId) -> Duration {
     world.stored(account).await.token.due_at.unwrap().since(world.now())
 }
 
-/// An account whose merchant has authorized again, and WeChat's answer to the exchange of that code is on its way.
+/// An account whose merchant has authorized again, while WeChat's response to the exchange of that code is in progress.
 async fn exchange_under_way() -> (World, AppId, JoinHandle<Report>) {
     let world = World::ready().await;
     let account = world.authorized_account().await;
@@ -62,7 +62,7 @@ async fn ends(world: &World, account: &AppId, run: JoinHandle<Report>) {
 
 #[tokio::test]
 async fn an_exchange_that_a_renewal_overtook_leaves_no_dead_token() {
-    // How much later the renewal was, and how far its machine's clock is behind.
+    // How much later the renewal was, and how far its machine's clock lags.
     for (later, behind) in
         [(0, 0), (2, 0), (2, 4), (0, 60)].map(|(a, b)| (Duration::from_secs(a), Duration::from_secs(b)))
     {
@@ -205,7 +205,7 @@ async fn a_redirect_whose_answer_was_lost_is_made_good_by_the_push() {
     let consent = world.confirms(&page, &account);
     world.simulator.inject(Fault::DropAfter.on(paths::QUERY_AUTH).times(1));
     assert_eq!(browser.open(&page.way_back(&consent.redirect_code)).await.told_status(), "pending");
-    // WeChat is busy when the push comes, for a while.
+    // WeChat is busy for a while when the push arrives.
     world.simulator.inject(Fault::system_error().on(paths::QUERY_AUTH).times(2));
     world.push_and_work(&consent.push).await;
     assert!(world.wechat_accepts(&account).await);

@@ -1,4 +1,4 @@
-//! A merchant comes back while something is wrong: two codes at once, WeChat busy or away, the secret missing.
+//! A merchant comes back while something is wrong: two codes at once, WeChat busy or unavailable, the secret missing.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use stories::world::{World, short_limits};
 
 use crate::opening::{DONE, Opening};
 
-/// Real time that may pass until something that goes on in the background is done.
+/// The longest real time until something in the background is done.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A world in which waiting for WeChat ends soon.
@@ -62,7 +62,7 @@ async fn two_different_codes_of_one_consent_bring_one_grant_when_the_push_is_fir
     let both = async {
         world.simulator.until_held(paths::QUERY_AUTH, 1).await;
         let visit = tokio::spawn(async move { browser.open(&back).await });
-        // The visit is at it when its code is in the inbox.
+        // The visit has begun when its code is in the inbox.
         while world.store().inbox.count_waiting(world.now()).await.unwrap() < 2 {
             tokio::task::yield_now().await;
         }
@@ -109,7 +109,7 @@ async fn a_wechat_that_hangs_costs_the_merchant_a_press_and_no_grant() {
     let back = page.way_back(&consent.redirect_code);
     assert_eq!(browser.open(&back).await.told_status(), "pending");
 
-    // WeChat has spent the code and nobody has the tokens: the push says whose they are.
+    // WeChat has spent the code and the tokens are lost: the push names the account.
     world.push_and_work(&consent.push).await;
     world.pass(Duration::from_mins(6));
     world.renew().await;
@@ -126,7 +126,7 @@ async fn a_lost_answer_without_a_push_costs_the_merchant_a_press_not_the_grant()
     let back = page.way_back(&world.confirms(&page, &account).redirect_code);
     world.simulator.inject(Fault::DropAfter.on(paths::QUERY_AUTH).times(1));
     assert_eq!(browser.open(&back).await.told_status(), "pending");
-    // The code is spent, and nothing says for which account.
+    // The code is spent, and nothing names its account.
     world.renew().await;
     assert_eq!(browser.open(&back).await.told_status(), "failed");
     assert_eq!(world.reconcile().await.added, 1);

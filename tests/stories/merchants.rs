@@ -1,4 +1,4 @@
-//! A merchant follows a link to WeChat and comes back: every way there, and who may take it.
+//! A merchant follows a link to WeChat and comes back: every way there, and who may use it.
 
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ async fn an_attempt_that_returns_in_another_browser_keeps_the_grant_only() {
     assert!(world.wechat_accepts(&account).await, "the grant is kept");
     assert_eq!(business.status(&link).await, "pending");
 
-    // WeChat's push names the pre-auth code that was made for the link.
+    // WeChat's push names the pre-auth code that was created for the link.
     world.push_and_work(&consent.push).await;
     assert_eq!(business.status(&link).await, "authorized");
 }

@@ -1,4 +1,4 @@
-//! Followers write to accounts: every message is answered in time, reaches the business once, and nothing of it is lost.
+//! Followers write to accounts: every message is answered in time, reaches the business once, and none is lost.
 
 mod arrivals;
 mod delivery;
@@ -22,7 +22,7 @@ async fn shop(world: &World) -> Account {
     world.simulator.account(&authorizer).unwrap()
 }
 
-/// A service that answers the world's messages from now on.
+/// A service that replies to the world's messages from now on.
 async fn service_for(world: &World) -> Service {
     let service = Service::replying_with_texts().await;
     world.ask_for_replies(service.url()).await;

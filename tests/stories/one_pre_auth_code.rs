@@ -1,4 +1,4 @@
-//! One pre-auth code, several grants: what was exchanged for one account, or by one code, says nothing about another.
+//! One pre-auth code, several grants: an exchange for one account, or of one code, says nothing about another.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,8 +20,8 @@ fn under(page: &AtWechat, push: &Push) -> Push {
     Push { message: push.message.replace("</xml>", &element), ..push.clone() }
 }
 
-/// The merchant of an account that has authorized does so again, with one permission set only; the push repeats the
-/// pre-auth code of `page`.
+/// The merchant of an authorized account authorizes again, with only one permission set; the push repeats the pre-auth
+/// code of `page`.
 fn updates(world: &World, page: &AtWechat, account: &AppId) -> (simulator::Consent, Push, Vec<u32>) {
     let mut fewer = world.simulator.account(account).unwrap();
     fewer.func_ids.truncate(1);
@@ -150,7 +150,7 @@ async fn a_second_accounts_redirect_in_the_same_attempt_is_exchanged() {
         assert_eq!(browser.open(&second).await.told_status(), "failed", "the link is the first account's");
         assert!(world.wechat_accepts(&other).await);
         assert_eq!(business.look(&link).await["authorizer_appid"], one.as_str());
-        // Loaded again, both say the same, at no cost.
+        // Loaded again, both show the same, at no cost.
         let calls = world.calls(paths::QUERY_AUTH);
         assert_eq!(browser.open(&back).await.told_status(), "authorized");
         assert_eq!(browser.open(&second).await.told_status(), "failed");
@@ -238,7 +238,7 @@ async fn codes_that_differ_still_bring_an_update_and_a_second_account() {
     has(&world, &one, &left).await;
 }
 
-/// Turns the item of the claim that was exchanged into what earlier versions wrote: one account, of whichever code.
+/// Turns the item of the exchanged claim into the form of earlier versions: one account, whichever the code.
 async fn of_an_earlier_version(world: &World) {
     let client = world.database.client();
     let items = client.scan().table_name(TABLE).send().await.unwrap().items.unwrap();
@@ -284,7 +284,7 @@ async fn an_update_under_a_known_pre_auth_code_is_exchanged_without_its_claim() 
     let account = world.account(0);
     let first = world.confirms(&page, &account).push;
     world.push_and_work(&first).await;
-    // DynamoDB has deleted what is more than 30 days old.
+    // DynamoDB has deleted items that are more than 30 days old.
     world.pass(Duration::from_hours(24 * 31));
     let client = world.database.client();
     let items = client.scan().table_name(TABLE).send().await.unwrap().items.unwrap();

@@ -1,7 +1,7 @@
-//! Promise 8: one odd account, code, entry, item, page or API delays nobody else.
+//! Promise 8: one faulty account, code, entry, item, page or API delays nobody else.
 //!
-//! Whatever goes wrong here goes wrong for as long as the story lasts. The runs are as narrow as can be, one renewal at a
-//! time, so that whoever stands before others shows.
+//! Each fault lasts as long as the story. The runs have the smallest window, one renewal at a time, so that anything
+//! that blocks others shows.
 
 use std::time::Duration;
 
@@ -16,16 +16,16 @@ use stories::world::{World, short_limits};
 use token_refresher::Task;
 use tokio::time::Instant;
 
-/// Codes that WeChat has given to calls about one account or code, known and unknown ones.
+/// Codes that WeChat has returned for calls about one account or code, known and unknown ones.
 const CODES: [i64; 25] = [
     -1, -1000, 40001, 40013, 40014, 40097, 41001, 42001, 42006, 42007, 43007, 45009, 45011, 47001, 48001, 48004, 50002,
     61000, 61003, 61005, 61006, 61007, 61011, 61023, 99999,
 ];
 
-/// All tokens lapse within these many ticks.
+/// All tokens expire within this many ticks.
 const TICKS: usize = 26;
 
-/// The accounts in the order in which a run that begins at the first shard takes them up.
+/// The accounts in the order in which a run that begins at the first shard renews them.
 async fn in_order_of_the_index(world: &World) -> Vec<AppId> {
     let mut all = Vec::new();
     for shard in DuePart::ALL.shards() {
@@ -69,7 +69,7 @@ async fn an_account_that_refuses_every_component_token_uses_up_few_issues() {
         tick(&world).await;
         assert_eq!(accepted(&world, well).await, well.len());
     }
-    // An hour and a half: one of its own, and one because of the account.
+    // An hour and a half: one issue of its own, and one because of the account.
     let issued = world.simulator.counters().effects.component_tokens - before;
     assert!(issued <= 2, "{issued} component tokens");
     assert!(world.metrics.sum(Measure::SecondIssuer) < 1.0, "no other server is at work");
@@ -114,7 +114,7 @@ async fn refused_codes_delay_neither_renewals_nor_other_codes() {
     }
 }
 
-/// The quota of one API is used up for everyone; the accounts' renewals need another.
+/// The quota of one API is used up for everyone; the accounts' renewals need another API.
 async fn a_quota_of(path: &str, prepare: impl AsyncFn(&World)) {
     for code in [45009, 45011] {
         let world = World::ready().await;

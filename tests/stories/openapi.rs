@@ -1,5 +1,5 @@
-//! docs/openapi.json says what the business API takes and answers. That every answer of the stories fits it is seen to by
-//! [`Business::send`].
+//! docs/openapi.json describes the requests and responses of the business API. [`Business::send`] checks every response
+//! of the stories against it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ async fn services_are_given_the_committed_description() {
     assert_eq!((refused.status, refused.problem()), (403, "no-identity"));
 }
 
-/// OpenAPI has no word for a part of a path that may have slashes.
+/// OpenAPI cannot express a part of a path that may contain slashes.
 fn described_as(method: &Method, path: &str) -> String {
     format!("{method} {}", path.replace("{proxy+}", "{path}"))
 }

@@ -1,4 +1,5 @@
-//! How most stories of merchants begin: a business makes a link, a merchant presses its button and is at WeChat.
+//! The beginning of most stories of merchants: a business creates a link, a merchant presses its button and is at
+//! WeChat.
 
 use serde_json::json;
 use stories::browser::{AtWechat, Browser};
@@ -8,7 +9,7 @@ use stories::world::World;
 /// The business's page, to which merchants return.
 pub(crate) const DONE: &str = "https://app.example.com/done?order=7";
 
-/// Who is there, and what they have.
+/// The participants, and their link and page.
 pub(crate) struct Opening {
     pub(crate) business: Business,
     /// Leads back to [`DONE`].

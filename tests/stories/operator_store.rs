@@ -1,4 +1,4 @@
-//! How operators, their invitations and browsers, and the audit are kept: races, lost replies, and what each costs.
+//! The storage of operators, their invitations and browsers, and the audit: races, lost replies, and costs.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn name(text: &str) -> OperatorName {
     OperatorName::parse(text).unwrap()
 }
 
-/// An operator who is not kept yet, with an invitation.
+/// An operator who is not stored yet, with an invitation.
 fn asked(world: &World, name: &str, until: Option<&str>) -> (Operator, Invitation, InvitationCode) {
     let (random, now) = (Random::system(), world.now());
     let operator = OperatorRequest::new(name, "act", until, now).unwrap().make(&admin().by, &random, now);
@@ -26,7 +26,7 @@ fn asked(world: &World, name: &str, until: Option<&str>) -> (Operator, Invitatio
     (operator, invitation, code)
 }
 
-/// An operator who is kept, and the code of their first invitation.
+/// A stored operator, and the code of their first invitation.
 async fn made(world: &World, name: &str) -> (Operator, InvitationCode) {
     let (operator, invitation, code) = asked(world, name, None);
     assert!(world.store().operators.create(&operator, &invitation, &admin()).await.unwrap());
@@ -45,7 +45,7 @@ fn li() -> Actor {
     Actor { by: "operator:li".to_owned(), source_ip: Some([203, 0, 113, 7].into()), request_id: None }
 }
 
-/// Binds a fresh browser by an invitation.
+/// Binds a fresh browser with an invitation.
 async fn bound(world: &World, code: &InvitationCode) -> Option<(Operator, Browser)> {
     let (browser, _) = new_browser();
     world.store().browsers.bind(&code.operator, &code.digest(), &browser, &li(), world.now()).await.unwrap()
@@ -56,7 +56,7 @@ async fn session(world: &World, browser: &Browser) -> Option<Browser> {
     session.unwrap().map(|(_, browser)| browser)
 }
 
-/// What the audit has of acts, the newest first, and whom they are about.
+/// The acts in the audit, the newest first, with their subjects.
 async fn acts(world: &World) -> Vec<String> {
     let entries = world.store().audit_log.page(None, 100).await.unwrap().entries;
     entries.into_iter().map(|entry| format!("{} {}", entry.act, entry.subject.unwrap_or_default())).collect()
@@ -129,7 +129,7 @@ async fn an_invitation_is_over_after_half_an_hour() {
 }
 
 #[tokio::test]
-async fn who_has_ended_is_let_in_by_nothing_that_was_before() {
+async fn an_ended_operator_has_no_access_by_any_earlier_browser_or_invitation() {
     let world = World::start().await;
     let (operators, browsers) = (world.store().operators, world.store().browsers);
     let (operator, code) = made(&world, "li").await;

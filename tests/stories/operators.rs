@@ -1,4 +1,4 @@
-//! Operators of the console are made, listed and ended below `/operators`, by principals of AWS and by nobody else.
+//! Operators of the console are created, listed and ended below `/operators`, only by principals of AWS.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use stories::business::{Answer, Business, OPERATORS};
 use stories::faults::{Fault, Matching};
 use stories::world::{TABLE, World};
 
-/// Who has made an operator, as it is kept.
+/// The creator of an operator, as stored.
 const ADMIN: &str = "arn:aws:sts::123456789012:assumed-role/orders";
 
 async fn make(world: &World, body: &Value) -> Answer {
@@ -25,7 +25,7 @@ async fn end(world: &World, tail: &str) -> Answer {
     Business::of(world).ask(Method::DELETE, &format!("{OPERATORS}/{tail}"), &json!({})).await
 }
 
-/// The operators as they are listed.
+/// The listed operators.
 async fn listed(world: &World) -> Vec<Value> {
     let listed = Business::of(world).get(OPERATORS).await;
     assert_eq!((listed.status, listed.body.get("next_cursor")), (200, None), "{}", listed.body);
@@ -90,7 +90,7 @@ async fn another_browser_is_invited_and_a_second_operator_of_the_name_is_not_mad
 }
 
 #[tokio::test]
-async fn who_has_ended_is_let_in_no_more_and_made_anew_from_nothing() {
+async fn an_ended_operator_has_no_access_and_can_be_created_again_from_nothing() {
     let world = World::ready().await;
     let made = make(&world, &json!({ "name": "li", "rights": "look" })).await;
     let browser = world.bind_browser(&code(&world, &made.body["invitation"])).await.unwrap();
@@ -118,7 +118,7 @@ async fn who_has_ended_is_let_in_no_more_and_made_anew_from_nothing() {
 }
 
 #[tokio::test]
-async fn who_is_an_operator_for_a_time_may_be_invited_until_it_is_over() {
+async fn an_operator_with_an_end_may_be_invited_until_then() {
     let world = World::ready().await;
     let until = world.now().plus(Duration::from_mins(10)).rfc3339();
     let made = make(&world, &json!({ "name": "li", "rights": "act", "until": until })).await;

@@ -1,4 +1,4 @@
-//! Whoever looks after the platform invites, lists and ends operators of the console with `cargo ops operators`.
+//! The platform's administrators invite, list and end operators of the console with `cargo ops operators`.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn said(world: &World, command: &OperatorsCommand) -> String {
     done(world, command).await.unwrap().output
 }
 
-/// Binds a browser by a URL that was printed alone.
+/// Binds a browser with a URL that was printed alone.
 async fn bind(world: &World, output: &str) -> BrowserId {
     let url = output.strip_suffix('\n').unwrap();
     let (base, code) = url.split_once("/console/invitations/").unwrap();
@@ -89,7 +89,7 @@ async fn an_operator_is_invited_listed_and_ended_from_the_command_line() {
 }
 
 #[tokio::test]
-async fn who_has_ended_is_invited_as_a_new_operator_with_the_rights_of_a_new_one() {
+async fn an_ended_operator_is_invited_as_a_new_one_with_the_rights_of_a_new_one() {
     let world = World::ready().await;
     let until = world.now().plus(Duration::from_mins(5)).rfc3339();
     said(&world, &invitation("li", Some("act"), Some(&until))).await;

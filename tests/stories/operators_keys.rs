@@ -1,4 +1,4 @@
-//! The operator makes, lists and revokes API keys with `cargo ops keys`.
+//! The operator creates, lists and revokes API keys with `cargo ops keys`.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(crate) const HERE: DeploymentArgs = DeploymentArgs { stack: None, region: No
 
 const LIST: KeysCommand = KeysCommand::List(ListKeysArgs { deployment: HERE });
 
-/// A key for calls of an account, named like this.
+/// A key for calls of an account, with this name.
 fn new(name: &str) -> NewKeyArgs {
     NewKeyArgs {
         deployment: HERE,
@@ -29,7 +29,7 @@ fn new(name: &str) -> NewKeyArgs {
     }
 }
 
-/// What is printed on standard output.
+/// The standard output.
 async fn said(world: &World, command: KeysCommand) -> Result<String, KeysError> {
     deployment(world).keys(&command, &Random::system()).await.map(|printed| printed.output)
 }

@@ -1,4 +1,4 @@
-//! The operator puts a platform to WeChat's release check: one in order passes, and what is broken is named.
+//! The operator runs WeChat's release check against a platform: a correct one passes, and what is broken is named.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 /// The route of messages.
 const MESSAGES: &str = "/wechat/accounts/{appid}/events";
 
-/// What a server answers to every message.
+/// A server's response to every message.
 type Answer = fn() -> Response;
 
 async fn serve(router: Router) -> Url {
@@ -54,7 +54,7 @@ async fn without_ticket() -> (World, Deployment) {
     (world, deployment)
 }
 
-/// A world as operators reach it.
+/// The deployment by which operators reach a world.
 pub(crate) fn deployment(world: &World) -> Deployment {
     Deployment {
         target: Target::Aws,
@@ -72,13 +72,13 @@ pub(crate) fn deployment(world: &World) -> Deployment {
     }
 }
 
-/// The platform's own routes, except that messages are answered like this.
+/// The platform's own routes, except that messages get this response.
 async fn answering_messages(world: &World, answer: Answer) -> Url {
     let messages = post(move || async move { answer() });
     serve(Router::new().route(MESSAGES, messages).fallback_service(world.public_router())).await
 }
 
-/// From now on the operator reads a secret in which a field is another one than the functions have.
+/// From now on the operator reads a secret in which one field differs from the functions' secret.
 async fn read_another(deployment: &mut Deployment, field: &str, value: &str) {
     let mut secret: Value = serde_json::from_str(secret_json().expose_secret()).unwrap();
     secret[field] = json!(value);
@@ -92,7 +92,7 @@ fn of<'a>(findings: &'a [Finding], check: &str) -> Vec<&'a Finding> {
     findings.iter().filter(|finding| finding.check == check).collect()
 }
 
-/// The checks that are wrong, and what is said of them.
+/// The failed checks, and their texts.
 fn wrong(findings: &[Finding]) -> (Vec<&'static str>, String) {
     let wrong = || findings.iter().filter(|finding| finding.verdict == Verdict::Wrong);
     let mut checks: Vec<&'static str> = wrong().map(|finding| finding.check).collect();
@@ -231,7 +231,7 @@ async fn without_a_way_to_the_platform_there_is_one_cause_and_no_list_of_consequ
 #[tokio::test]
 async fn a_message_that_is_accepted_for_want_of_the_table_leads_to_the_table() {
     let (world, deployment) = world().await;
-    world.expect_error("is delivered and not noted in the table");
+    world.expect_error("was delivered but not recorded in the table");
     world.faults.always(Matching::any().containing("TableName"), Fault::Away);
     let (checks, text) = wrong(&deployment.check_release(1, WITHIN).await.unwrap());
     assert!(checks.contains(&"other account") && text.contains("while it cannot read the table"), "{text}");

@@ -1,4 +1,4 @@
-//! Promise 3 and 7: everything may come twice, late, out of order and at the same time.
+//! Promises 3 and 7: everything may come twice, late, out of order and at the same time.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn orders(n: usize) -> Vec<Vec<usize>> {
     orders(n - 1).into_iter().flat_map(put_in).collect()
 }
 
-/// What an account does at WeChat, `gap` apart: authorizes, authorizes again, revokes, and comes back or not.
+/// An account's actions at WeChat, `gap` apart: authorizes, authorizes again, revokes, and comes back or not.
 fn history(world: &World, account: &AppId, gap: Duration, comes_back: bool) -> Vec<Push> {
     let mut pushes = vec![world.merchant_authorizes(account).push];
     world.pass(gap);
@@ -39,8 +39,8 @@ fn history(world: &World, account: &AppId, gap: Duration, comes_back: bool) -> V
     pushes
 }
 
-/// Delivers the history of one account after the other, each in another order, and everything once more at the end of it.
-/// Returns the accounts with the time of their last push.
+/// Delivers the history of one account after another, each in another order, and everything once more at its end.
+/// Returns the accounts with their last push.
 async fn delivered_in_every_order(world: &World, gap: Duration, comes_back: bool) -> Vec<(String, AppId, Push)> {
     let mut accounts = Vec::new();
     for (number, order) in orders(if comes_back { 4 } else { 3 }).into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Tickets that sign web pages: one for all who ask, issued once, renewed for whoever asks shortly before its end.
+//! Tickets that sign web pages: one shared by all services, issued once, renewed on request shortly before its end.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl Stage {
         answer.body["ticket"].as_str().unwrap().to_owned()
     }
 
-    /// How many tickets WeChat was asked for.
+    /// The number of tickets that WeChat issued.
     fn asked(&self) -> usize {
         self.world.simulator.requests(TICKETS).len()
     }
@@ -53,7 +53,7 @@ async fn many_services_share_one_ticket_until_it_is_at_its_end() {
     assert_eq!((tickets.len(), stage.asked()), (1, 1));
     let first = stage.asks_for("jsapi").await;
     assert_eq!(first.body["expires_in"], 7_200 - 300);
-    // Another process, which remembers nothing.
+    // Another process, with an empty cache.
     let elsewhere = Business::of(&stage.world);
     let found = elsewhere.reads_of_wechat(&stage.account, "cgi-bin/ticket/getticket?type=jsapi").await;
     assert_eq!((&found.body["ticket"], stage.asked()), (&first.body["ticket"], 1));

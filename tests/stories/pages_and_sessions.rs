@@ -1,4 +1,4 @@
-//! Web pages signed for the JS-SDK, and the users of mini programs logged in.
+//! Web pages signed for the JS-SDK, and logins of users of mini programs.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ impl Stage {
         issued.iter().find(|secret| secret.kind == SecretKind::JsTicket).unwrap().value.clone()
     }
 
-    /// What `wx.config` computes of a configuration.
+    /// The signature that `wx.config` computes for a configuration.
     fn signature(&self, config: &Value, url: &str) -> String {
         let mut members = [
             ("url", url.to_owned()),
@@ -141,7 +141,8 @@ async fn what_keeps_an_account_from_signing_is_named() {
     assert_eq!((unverified.problem(), unverified.detail().contains("服务号")), ("pages-not-permitted", true));
     let failed = stage.business.get("/calls").await.body["calls"][0].clone();
     assert_eq!((&failed["path"], &failed["errcode"]), (&json!("cgi-bin/ticket/getticket"), &json!(48_001)));
-    // Every visitor of such a page asks, WeChat is not asked each time, and nobody gets another answer.
+    // Every visitor of such a page causes a request, WeChat is not asked each time, and everyone gets the same
+    // response.
     let asked = stage.world.simulator.requests(TICKETS).len();
     let again = stage.sign(&stage.shop, page).await;
     assert_eq!((again.status, again.problem(), errcode(&again)), (409, "pages-not-permitted", 48_001));

@@ -1,5 +1,5 @@
-//! Several runs at once that share the accounts (`RefresherRuns`): each account is one run's, and what is done once for the
-//! platform is the first one's.
+//! Simultaneous runs that share the accounts (`RefresherRuns`): each account belongs to one run, and what is done once
+//! for the platform is done by the first.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use stories::world::World;
 use token_refresher::{Report, Task};
 use tokio::time::Instant;
 
-/// As many as there can be.
+/// The most runs.
 const RUNS: u64 = 4;
 
 fn part(number: u64) -> DuePart {
     DuePart::new(number, RUNS).unwrap()
 }
 
-/// Whose account it is.
+/// The part of an account.
 fn number_of(account: &AppId) -> u64 {
     Digest::of(&[account.as_str()]).part(RUNS)
 }
 
-/// The tick, for these parts at once; their reports.
+/// A simultaneous tick of these parts; returns their reports.
 async fn tick(world: &World, numbers: impl IntoIterator<Item = u64>) -> Vec<Report> {
     let run = async |number| {
         let task = Task::Renew(part(number));
@@ -39,7 +39,7 @@ fn sum(reports: &[Report], field: impl Fn(&Report) -> u64) -> u64 {
     reports.iter().map(field).sum()
 }
 
-/// How often a run of a part got to its end.
+/// The number of finished runs of a part.
 fn beats(world: &World, number: u64) -> usize {
     let task = ScheduledTask::Renew(part(number)).name();
     let is_one = |value: &Option<(&str, String)>| value.as_ref().is_some_and(|(_, value)| *value == task);

@@ -1,4 +1,4 @@
-//! docs/business-api.md lists every problem that a business can be answered with, and every route.
+//! docs/business-api.md lists every problem that a business may get, and every route.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The promises of `docs/architecture.md`: each names the tests that hold it, and they exist.
+//! The promises of `docs/architecture.md`: each names the tests that prove it, and they exist.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What WeChat, another server or a slow process can do to renewals, and how they recover.
+//! The effects of WeChat, another server or a slow process on renewals, and the recovery.
 
 use std::time::Duration;
 

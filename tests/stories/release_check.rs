@@ -15,7 +15,7 @@ async fn granted(world: &World, account: &Account) {
     world.push_and_work(&consent.push).await;
 }
 
-/// Sends the code for the api case; WeChat has made it just now.
+/// Sends the code for the api case; WeChat has issued it just now.
 async fn ask(world: &World, account: &Account) -> String {
     let code = world.simulator.issue_code(&account.appid).unwrap();
     let message = Message::text(account, CHECKER, &format!("QUERY_AUTH_CODE:{code}"));
@@ -24,13 +24,14 @@ async fn ask(world: &World, account: &Account) -> String {
     code
 }
 
-/// The texts that were sent as customer service, to whom, and with the token of which code.
+/// The texts that were sent as customer-service messages, with their receivers, and the codes that brought their
+/// tokens.
 fn sent(world: &World) -> Vec<(String, String, Option<String>)> {
     let messages = world.simulator.sent().into_iter();
     messages.map(|sent| (sent.to, sent.body["text"]["content"].as_str().unwrap().to_owned(), sent.code)).collect()
 }
 
-/// How many messages are on the bus.
+/// The number of messages on the bus.
 fn told(world: &World) -> usize {
     world.bus.delivered().iter().filter(|event| event.detail["message"].is_object()).count()
 }

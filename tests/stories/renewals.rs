@@ -1,4 +1,4 @@
-//! Account tokens, renewed on schedule forever: races, faults, lost answers.
+//! Account tokens, renewed on schedule: races, faults, lost responses.
 
 use std::time::Duration;
 
@@ -46,9 +46,9 @@ async fn a_renewal_costs_two_writes_and_no_read() {
     world.component().await.token().await.unwrap();
     world.faults.reset_counts();
     assert_eq!(world.renew().await.renewed, 1);
-    // Of the run, not of the renewal: how it went.
+    // The record of the run, not of the renewal.
     assert_eq!(world.faults.requests("UpdateItem"), 2 + 1, "{:?}", world.faults.all_requests());
-    // Of the run, not of the renewal: the ticket, and the component token, at the end once more.
+    // Those of the run, not of the renewal: the ticket, and the component token, once more at the end.
     assert_eq!(world.faults.requests("GetItem"), 3, "{:?}", world.faults.all_requests());
 }
 
@@ -97,7 +97,7 @@ async fn a_renewal_of_the_component_token_that_hangs_holds_up_no_other_caller_of
     }
 }
 
-/// Three accounts that are due one after the other, the first of which is being renewed.
+/// Three accounts that are due one after another, of which the first is being renewed.
 async fn in_the_middle_of_a_run(world: &World) -> JoinHandle<token_refresher::Report> {
     due_accounts(world, 3).await;
     world.simulator.inject(Fault::Hold.on(paths::AUTHORIZER_TOKEN).times(1));
@@ -122,7 +122,7 @@ async fn a_component_token_that_becomes_due_in_the_middle_of_a_run_is_renewed_in
     let report = run.await.unwrap();
     assert_eq!((report.renewed, report.failed.len()), (3, 0), "{report}");
     assert_eq!(world.simulator.counters().effects.component_tokens - before, 1);
-    // It is read when it has become due, its ticket with it, and at the end of the run once more.
+    // It is read when it has become due, with its ticket, and once more at the end of the run.
     assert_eq!(world.faults.requests("GetItem"), 3, "{:?}", world.faults.all_requests());
 }
 
@@ -167,7 +167,7 @@ async fn two_hundred_callers_of_an_expired_token_cause_one_issue() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_lost_after_a_rotating_renewal_costs_nothing() {
+async fn a_response_that_is_lost_after_a_rotating_renewal_costs_nothing() {
     let world = World::ready().await;
     world.simulator.set_behaviour(Behaviour { rotate_refresh_tokens: true, ..Behaviour::default() });
     let account = world.authorized_account().await;
@@ -228,7 +228,7 @@ async fn an_account_whose_grant_is_gone_leaves_the_index_and_starves_nobody() {
         let consent = world.merchant_authorizes(account);
         world.push_and_work(&consent.push).await;
     }
-    // The push that would tell is lost.
+    // The push that would report it is lost.
     drop(world.simulator.unauthorize(&gone));
     world.pass(Duration::from_mins(101));
     world.simulator.push_ticket().await;

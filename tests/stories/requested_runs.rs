@@ -1,4 +1,4 @@
-//! Runs of the refresher that somebody has asked for: a token renewed now, and what waits tried again now.
+//! Requested runs of the refresher: a token renewed now, and what waits retried now.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,10 +24,10 @@ use stories::world::World;
 use token_refresher::{Refresher, Settings, Task};
 use tokio::time::Instant;
 
-/// A renewal is due, and the component token lives.
+/// A renewal is due, and the component token is still valid.
 const TO_DUE: Duration = Duration::from_mins(101);
 
-/// Nobody may be waited for that long.
+/// A deadline that no run may reach.
 fn soon() -> Instant {
     Instant::now() + Duration::from_mins(2)
 }
@@ -41,12 +41,12 @@ async fn asks_to_retry(world: &World, account: Option<&AppId>) -> Answer {
     Business::of(world).ask(Method::POST, "/retries", &body).await
 }
 
-/// How many runs the bus was asked to start.
+/// The number of runs that the bus was asked to start.
 fn started(world: &World) -> usize {
     world.bus.delivered_of("run.requested").len()
 }
 
-/// An account whose last renewal has failed and is tried again much later.
+/// An account whose last renewal has failed and will be retried much later.
 async fn failing_account(world: &World) -> AppId {
     let account = world.authorized_account().await;
     world.pass(TO_DUE);
@@ -78,7 +78,7 @@ async fn a_token_whose_renewal_has_failed_is_renewed_when_somebody_asks() {
     assert_eq!((report.renewed, report.failed.len(), events.len()), (1, 0, 1), "{report}");
     let after = world.stored(&account).await.token;
     assert!(after.seq > before.seq && after.failures == 0 && world.wechat_accepts(&account).await);
-    // It is one of the last days' runs, and no sign that the schedule is alive.
+    // It is recorded among the last days' runs, but does not prove that the schedule is alive.
     assert_eq!(world.store().runs.renewals(world.now()).await.unwrap().len(), 1);
     assert_eq!(heartbeat().await, scheduled);
 
@@ -144,7 +144,7 @@ async fn many_who_ask_cause_one_run_and_whoever_asks_while_it_runs_causes_anothe
     tokio::join!(running, asking);
     assert_eq!(started(&world), 3);
     assert!(world.store().run_requests.is_requested().await.unwrap());
-    // One whose event is lost is not waited for.
+    // A run whose event is lost is not waited for.
     world.pass(Duration::from_secs(15));
     asks_to_retry(&world, None).await;
     assert_eq!(started(&world), 4);
@@ -197,7 +197,7 @@ async fn without_the_bus_a_renewal_that_was_asked_for_is_left_to_the_next_run() 
     world.faults.next(3, Matching::operation("PutEvents"), Fault::Away);
     assert_eq!(asks_to_renew(&world, &account).await.status, 202);
     assert_eq!(world.renew().await.renewed, 1);
-    // A host without rules looks for itself.
+    // A host without rules polls.
     world.pass(Duration::from_mins(1));
     assert_eq!(asks_to_renew(&world, &account).await.status, 202);
     assert_eq!(world.refresher.poll(soon()).await.unwrap().unwrap().renewed, 1);
@@ -288,7 +288,7 @@ async fn what_cannot_be_read_stays_to_be_tried_again() {
     assert!(world.store().run_requests.retries().await.unwrap().is_empty());
 }
 
-/// A key for some accounts, with everything that changes accounts.
+/// A key for some accounts, with every scope that changes accounts.
 async fn key_for(world: &World, account: &AppId) -> SecretString {
     let request = KeyRequest::new("crm", &["accounts:write"]).unwrap().limited_to(&[account.to_string()]).unwrap();
     let (key, text) = request.make("somebody", &Random::system(), world.now());

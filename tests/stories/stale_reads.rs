@@ -1,4 +1,4 @@
-//! What was read before never overwrites what was written since, and what is read now says nothing of then.
+//! What was read before never overwrites what was written since, and what is read now says nothing about the past.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ async fn tick(world: &World) -> Report {
     world.renew().await
 }
 
-/// A run that goes on while the story does.
+/// A run that continues while the story does.
 fn in_background(world: &World, task: Task) -> JoinHandle<Report> {
     let refresher = world.refresher.clone();
     tokio::spawn(async move { refresher.run(&task, Instant::now() + Duration::from_mins(2)).await.unwrap() })
 }
 
-/// From now on the merchant grants one permission set only.
+/// From now on the merchant grants only one permission set.
 fn grants_less(world: &World, account: &AppId) -> Vec<u32> {
     let mut fewer = world.simulator.account(account).unwrap();
     fewer.func_ids.truncate(1);
@@ -66,8 +66,8 @@ async fn a_profile_is_stored_although_the_account_is_renewed_while_it_is_read() 
     assert!(world.wechat_accepts(&account).await);
 }
 
-/// An account whose merchant has left, whose revocation has not come yet, and has returned with fewer permission sets, of
-/// which no push has come.
+/// An account whose merchant has left, whose revocation has not arrived yet, and who has returned with fewer permission
+/// sets, of which no push has arrived.
 async fn returned_unheard() -> (World, AppId, simulator::Push, Vec<u32>) {
     let world = World::ready().await;
     let account = world.authorized_account().await;
@@ -155,7 +155,7 @@ async fn a_refused_renewal_does_not_end_an_account_repaired_meanwhile() {
         world.store().accounts.overwrite_refresh_token(&account, seq, refresh_token, world.now()).await.unwrap();
     };
     repair(&"refreshtoken@@@damaged".into()).await;
-    // The details answer that the grant is gone, once, and their answer is long on its way.
+    // The details say once that the grant is gone, and that response takes long.
     let refused = Fault::Errcode { errcode: 61003, errmsg: "component is not authorized by this account".to_owned() };
     world.simulator.inject(refused.on(paths::GET_AUTHORIZER_INFO).times(1));
     world.simulator.inject(Fault::Hold.on(paths::AUTHORIZER_TOKEN).times(1));
@@ -176,7 +176,7 @@ async fn an_account_that_got_its_permissions_back_unheard_is_renewed_again() {
     let world = World::ready().await;
     let account = world.authorized_account().await;
     let stored = world.stored(&account).await;
-    // What an exchange without API permission stores: the refresh token of before stays.
+    // The effect of an exchange without API permission: the previous refresh token stays.
     let without = NewGrant {
         access_token: None,
         refresh_token: None,

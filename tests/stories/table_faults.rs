@@ -1,4 +1,5 @@
-//! The table throttles, is away, hangs or loses its replies while WeChat pushes: `success` is said of what is durable.
+//! The table throttles, is unavailable, hangs or loses its replies while WeChat pushes: `success` is returned only for
+//! what is durable.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use store::AccountState;
 use stories::faults::{Fault, Matching};
 use stories::world::{World, short_limits};
 
-/// The write that stores a push that is no ticket.
+/// The write that stores a push other than a ticket.
 fn inbox_write() -> Matching {
     Matching::operation("PutItem")
 }
@@ -61,7 +62,7 @@ async fn a_ticket_whose_write_was_answered_by_nobody_is_acknowledged_and_kept() 
 }
 
 #[tokio::test]
-async fn an_account_whose_result_cannot_be_written_renews_again_by_itself() {
+async fn an_account_whose_result_cannot_be_written_renews_again_automatically() {
     let world = World::ready().await;
     let account = world.authorized_account().await;
     world.pass(Duration::from_mins(101));

@@ -1,6 +1,6 @@
-//! What is deployed is what was tested: template.yaml against the functions' own constants.
+//! The deployment matches the tests: template.yaml against the functions' own constants.
 //!
-//! What SAM makes of the template (authorizers, generated roles, permissions) is looked at by `.ci/check_template.py`.
+//! `.ci/check_template.py` checks what SAM makes of the template (authorizers, generated roles, permissions).
 
 mod alarms;
 mod console_role;
@@ -59,7 +59,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
 }
 
-/// A list, or the one thing that stands for a list of one.
+/// A list, or the single item that represents a list of one.
 fn many(value: &Value) -> Vec<&Value> {
     value.as_array().map_or_else(|| vec![value], |list| list.iter().collect())
 }

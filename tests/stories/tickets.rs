@@ -1,4 +1,4 @@
-//! Tickets and the component token they buy.
+//! Tickets and the component token that they bring.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn an_older_ticket_that_comes_late_does_not_replace_a_newer_one() {
     assert!(newer.message.contains(stored.ticket.expose_secret()));
 }
 
-/// The function's role refuses what would return an item, since the ticket and the codes in it are secrets.
+/// The function's role refuses requests that would return an item, since the ticket and the codes in it are secrets.
 #[tokio::test]
 async fn no_write_of_ticket_push_asks_for_the_stored_item() {
     let world = World::ready().await;

@@ -1,5 +1,5 @@
-//! The tokens as services get them: one that WeChat accepts now, another one where WeChat refuses it, and never more renewals
-//! than one a minute.
+//! The tokens as services get them: one that WeChat accepts now, another one if WeChat refuses it, and never more than
+//! one renewal a minute.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use simulator::{Fault, paths};
 use stories::business::{Answer, Business, PLATFORM_TOKEN, TOKENS};
 use stories::world::{World, short_limits};
 
-/// When an account's token is due for sure, and still lives.
+/// The time when an account's token is certainly due, but still valid.
 const TO_DUE: Duration = Duration::from_mins(119);
 
-/// When it has lapsed.
+/// The time when it has expired.
 const TO_EXPIRY: Duration = Duration::from_mins(121);
 
 async fn token_of(business: &Business, account: &AppId) -> Answer {
@@ -31,7 +31,7 @@ fn renewals(world: &World, account: &AppId) -> u64 {
     world.simulator.counters().effects.renewals_of(account)
 }
 
-/// An account whose token has lapsed while the platform was down, with tickets all along.
+/// An account whose token has expired while the platform was down, with tickets throughout.
 async fn lapsed(world: &World) -> AppId {
     let account = world.authorized_account().await;
     world.pass(TO_EXPIRY);

@@ -1,4 +1,4 @@
-//! Libraries of WeChat's below `/v1/wechat/`, as they are: they ask for a token with a key as their secret, send it in the
+//! WeChat's libraries, unchanged, below `/v1/wechat/`: they request a token with a key as their secret, send it in the
 //! query, and read errors in a body of status 200.
 
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::key_door::operator;
 const USER_INFO: &str = "/cgi-bin/user/info";
 const FOLLOWER: &str = "oFollower1";
 
-/// Longer than a revoked key is believed.
+/// Longer than a revoked key is accepted.
 const A_MINUTE: Duration = Duration::from_secs(61);
 
 struct Stage {
@@ -85,7 +85,7 @@ impl Stage {
         self.send(request.header(CONTENT_TYPE, "application/json").body(body.to_string().into()).unwrap()).await
     }
 
-    /// `cgi-bin/token`, as libraries ask.
+    /// `cgi-bin/token`, as libraries call it.
     async fn asks_for_token(&self, key: &SecretString) -> Said {
         let (account, key) = (&self.account, key.expose_secret());
         self.get(&format!("{account}/cgi-bin/token?grant_type=client_credential&appid={account}&secret={key}")).await

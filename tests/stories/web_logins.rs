@@ -1,4 +1,4 @@
-//! Visitors of an account's web pages, logged in through WeChat: from the page and back to it.
+//! Logins of visitors of an account's web pages, through WeChat: from the page and back to it.
 
 mod attacks;
 mod ends;
@@ -18,13 +18,13 @@ use url::Url;
 const SHOP: &str = "https://shop.example.com/in?order=1";
 const VISITOR: &str = "oVisitor-0123456789abcdefghi";
 
-/// One that would break a page which takes it for markup.
+/// A nickname that would break a page that treats it as markup.
 const NICKNAME: &str = "小明的小店 <b>";
 
-/// What the shop has given the browser.
+/// The `state` that the shop gave the browser.
 const STATE: &str = "state-of-one-browser";
 
-/// An account whose shop logs its visitors in.
+/// An account whose shop logs in its visitors.
 struct Stage {
     world: World,
     business: Business,
@@ -56,14 +56,14 @@ impl Stage {
         self.world.simulator.set_behaviour(simulator::Behaviour { web_login, ..Default::default() });
     }
 
-    /// The address that WeChat sends a visitor back to who is not asked.
+    /// The URL to which WeChat sends back a visitor who is not asked.
     async fn way_back(&self, browser: &Browser) -> Url {
         let begun = browser.open(&self.login_url("snsapi_base")).await;
         assert_eq!(begun.status, 303, "{}", begun.text);
         browser.open(&begun.location()).await.location()
     }
 
-    /// The same of one who presses our button and agrees.
+    /// The same for a visitor who presses our button and agrees.
     async fn way_back_after_consent(&self, browser: &Browser) -> Url {
         let button = browser.open(&self.login_url("snsapi_userinfo")).await;
         let asked = browser.open(&button.link("Continue with WeChat")).await;
@@ -90,7 +90,7 @@ async fn redeem(business: &Business, code: &str) -> Answer {
     business.ask(Method::POST, "/logins", &json!({ "login_code": code })).await
 }
 
-/// Where a visitor comes back to the shop, with the shop's own parameters.
+/// The URL at which a visitor comes back to the shop, with the shop's own parameters.
 fn returned(page: &Page) -> Url {
     assert_eq!(page.status, 303, "{}", page.text);
     let url = page.location();
@@ -99,12 +99,12 @@ fn returned(page: &Page) -> Url {
     url
 }
 
-/// What the shop is told in the place of a code.
+/// The error that the shop gets instead of a code.
 fn error_of(page: &Page) -> String {
     parameter(&returned(page), "error")
 }
 
-/// What a browser sees and a shop is told is never WeChat's: no code, no token, no openid.
+/// Checks that nothing a browser sees or a shop gets is WeChat's: no code, no token, no openid.
 fn assert_nothing_of_wechats(stage: &Stage, texts: &[&str]) {
     let issued = stage.world.simulator.issued_secrets();
     for text in texts {
@@ -190,7 +190,7 @@ async fn a_page_outside_wechat_shows_the_address_as_a_code_and_begins_nothing() 
         assert_eq!(page.status, 200, "{}", page.text);
         assert!(page.text.contains("<svg") && page.text.contains("Log in inside WeChat"), "{}", page.text);
         assert_eq!(browser.cookie_names(), [""; 0]);
-        // Whoever scans it goes on in WeChat.
+        // A visitor who scans it continues in WeChat.
         let shown = format!("127.0.0.1{}", stage.login_url("snsapi_base").path());
         let scanned = Browser::in_wechat();
         let begun = scanned.open(&page.link(&shown)).await;
@@ -274,12 +274,12 @@ async fn a_login_with_a_challenge_is_for_whoever_has_its_verifier() {
     assert_eq!(with(json!("short")).await.problem(), "invalid-field");
     let login = with(json!(VERIFIER)).await;
     assert_eq!((login.status, &login.body["openid"], login.body.get("state")), (200, &json!(VISITOR), None));
-    // Once it is used, or over, it is unknown whatever comes with it.
+    // Once it is used or expired, it is unknown whatever is sent with it.
     assert_eq!(redeem(&another, &code).await.problem(), "unknown-login");
     stage.world.pass(Duration::from_mins(1));
     assert_eq!(with(json!("x".repeat(43))).await.problem(), "unknown-login");
 
-    // Somebody has taken the challenge out of the address.
+    // Somebody has removed the challenge from the URL.
     let code = stage.login_code().await;
     let body = json!({ "login_code": code, "verifier": VERIFIER });
     assert_eq!(stage.business.ask(Method::POST, "/logins", &body).await.problem(), "verifier-refused");

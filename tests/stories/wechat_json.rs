@@ -1,4 +1,4 @@
-//! WeChat's JSON as merchants and old servers make it: what is damaged costs itself and nothing else.
+//! WeChat's JSON with merchants' names and from old servers: a damaged part costs only itself.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use simulator::{Behaviour, Fault, paths};
 use stories::world::{World, short_limits};
 
 /// A world in which a renewal of this account was lost while WeChat replaced the refresh token, and in which a text of
-/// the account's details is garbled: only the details name the new one.
+/// the account's details is garbled: only the details name the new refresh token.
 async fn world_with_lost_refresh_token(text: impl Fn(&World, &AppId) -> String, bytes: &[u8]) -> (World, AppId) {
     let world = World::ready().await;
     world.simulator.set_behaviour(Behaviour {
@@ -26,7 +26,7 @@ fn name_of(world: &World, account: &AppId) -> String {
     world.simulator.account(account).unwrap().nick_name
 }
 
-/// The account's token falls due, and some ticks follow.
+/// The account's token becomes due, and some ticks follow.
 async fn two_hours_pass(world: &World) {
     world.pass(Duration::from_mins(95));
     for _ in 0..5 {

@@ -1,4 +1,4 @@
-//! `GET /platform`: what a client has to know of the platform that it talks to, and is no secret.
+//! `GET /platform`: what a client needs to know about the platform, none of it secret.
 
 use axum::extract::State;
 use axum::response::Response;

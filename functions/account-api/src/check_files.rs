@@ -1,7 +1,7 @@
 //! `PUT /check-files/{file}`, `GET /check-files` and `DELETE /check-files/{file}`: the files with which WeChat checks that a
 //! domain is the platform's or an account's. web-login serves them at the root of every host.
 //!
-//! IAM only: a file that is served here lets whoever put it have WeChat's trust in the host.
+//! IAM only: WeChat trusts the host on behalf of whoever can store a file here.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
@@ -19,10 +19,10 @@ use wechat::check_file::{CheckFileContent, CheckFileError, CheckFileName};
 
 use crate::AccountService;
 
-/// The path's file.
+/// The file in the path.
 type FilePath = Result<Path<String>, PathRejection>;
 
-/// What a file is put with.
+/// The body of a request that stores a file.
 #[derive(Debug)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CheckFileRequest))]
 pub(crate) struct CheckFileBody {
@@ -34,13 +34,13 @@ pub(crate) struct CheckFileBody {
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CheckFile))]
 pub(crate) struct CheckFileView {
-    /// Its name: it is served at `/` and this name, by every host of the platform.
+    /// Its name: every host of the platform serves it at `/` followed by this name.
     file: String,
     /// Its text.
     content: String,
-    /// Where it has come from: `manual` if somebody has put it, otherwise from WeChat, as the `platform`'s or an `account`'s.
+    /// Its origin: `manual` if somebody stored it, otherwise from WeChat, as the `platform`'s or an `account`'s.
     origin: &'static str,
-    /// With `account`: whose it is.
+    /// The account, if the origin is `account`.
     #[serde(skip_serializing_if = "Option::is_none")]
     appid: Option<String>,
     /// When it was stored.
@@ -65,19 +65,19 @@ impl From<CheckFile> for CheckFileView {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CheckFilePage))]
 pub(crate) struct CheckFileListPage {
     files: Vec<CheckFileView>,
-    /// There if there may be more: the parameter `cursor` of the next page.
+    /// Present if there may be more: the parameter `cursor` of the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     next_cursor: Option<Cursor>,
 }
 
 impl CheckFileBody {
-    /// Reads the members of a request, and refuses any other.
+    /// Reads the members of a request and refuses unknown ones.
     fn read(mut members: Members) -> Result<Self, Problem> {
         let content = members.text("content")?;
         members.finish()?;
         let missing =
-            || Problem::new(ProblemKind::InvalidCheckFile, "content is missing: send what is in WeChat's file");
+            || Problem::new(ProblemKind::InvalidCheckFile, "content is missing: send the content of WeChat's file");
         Ok(Self { content: content.ok_or_else(missing)? })
     }
 }

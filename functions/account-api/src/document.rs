@@ -1,12 +1,12 @@
-//! `GET /openapi.json`: the description of all routes for programs, those of preauth-link too.
+//! `GET /openapi.json`: the description of all routes for programs, including those of the other functions.
 
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
-/// As it is in the repository.
+/// The document in the repository.
 const TEXT: &str = include_str!("../../../docs/openapi.json");
 
-/// A caller may keep it for a while: it changes with a new version of the platform only.
+/// A caller may cache it for a while: it changes only with a new version of the platform.
 const KEPT: &str = "private, max-age=300";
 
 /// `GET /openapi.json`.

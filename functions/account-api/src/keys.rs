@@ -1,6 +1,6 @@
 //! `POST /keys`, `GET /keys` and `DELETE /keys/{key_id}`: the keys of services that cannot sign with IAM.
 //!
-//! A key's text is in one answer, that to the request that made it, and nowhere else.
+//! A key's text is in the response to the request that created it, and nowhere else.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
@@ -20,21 +20,22 @@ use web::{BodyError, Cursor, Members, PageSize, Parameters, Problem, ProblemKind
 
 use crate::AccountService;
 
-/// The path's key; its absence is answered like that of an unknown one.
+/// The key in the path; a malformed id is treated like an unknown one.
 type KeyPath = Result<Path<KeyId>, PathRejection>;
 
-/// What a key is made with, as it is sent. A member that is `null` counts as missing.
+/// The body of a request for a key. A member that is `null` counts as missing.
 #[derive(Debug)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = KeyRequest))]
 pub(crate) struct KeyBody {
-    /// What you call it: visible text on one line.
+    /// The key's name: visible text on one line.
     name: String,
-    /// What it opens.
+    /// What it permits.
     scopes: Vec<String>,
-    /// The accounts that it is for. Missing: all of them. Not together with `platform:calls` and `platform:tokens`.
+    /// The accounts that it is limited to. Missing: all accounts. Not together with `platform:calls` and
+    /// `platform:tokens`.
     #[cfg_attr(feature = "openapi", schema(nullable))]
     appids: Option<Vec<String>>,
-    /// From when on it is refused. Missing: it has no end.
+    /// When it expires. Missing: never.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     expires_at: Option<String>,
     /// Whether the key itself may be a call's `access_token`, in a URL that others may log. Libraries do not need it.
@@ -42,22 +43,22 @@ pub(crate) struct KeyBody {
     in_url: Option<bool>,
 }
 
-/// What a key opens, and until when.
+/// What a key permits, and until when.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct KeyTerms {
     name: String,
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     scopes: Vec<&'static str>,
-    /// The accounts that it is for; missing: all of them.
+    /// The accounts that it is limited to; missing: all accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
     appids: Option<Vec<AppId>>,
-    /// From when on it is refused.
+    /// When it expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     expires_at: Option<String>,
-    /// Whether it may be in a query.
+    /// Whether it may be in a query string.
     in_url: bool,
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     created_at: String,
@@ -76,20 +77,20 @@ impl KeyTerms {
     }
 }
 
-/// A key that was made.
+/// A new key.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct CreatedKey {
     /// Its id, which is not secret.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     id: KeyId,
-    /// The key, for `Authorization: Bearer`. No other answer has it.
+    /// The key, for `Authorization: Bearer`. No other response contains it.
     key: String,
     #[serde(flatten)]
     terms: KeyTerms,
 }
 
-/// A key as it is listed.
+/// A key in a list.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ApiKey))]
 pub(crate) struct KeyView {
@@ -97,9 +98,9 @@ pub(crate) struct KeyView {
     id: KeyId,
     #[serde(flatten)]
     terms: KeyTerms,
-    /// Who has made it.
+    /// Who created it.
     created_by: String,
-    /// The last day (in UTC) on which it was used; missing: it never was.
+    /// The last day (in UTC) on which it was used; missing if it never was.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(format = Date))]
     last_used_on: Option<String>,
@@ -126,14 +127,14 @@ impl From<ApiKey> for KeyView {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = KeyPage))]
 pub(crate) struct KeyListPage {
     keys: Vec<KeyView>,
-    /// There if there may be more: the parameter `cursor` of the next page.
+    /// Present if there may be more: the parameter `cursor` of the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     next_cursor: Option<Cursor>,
 }
 
 impl KeyBody {
-    /// Reads the members of a request, and refuses any other.
+    /// Reads the members of a request and refuses unknown ones.
     fn read(mut members: Members) -> Result<Self, BodyError> {
         let body = Self {
             name: members.text("name")?.unwrap_or_default(),
@@ -146,7 +147,7 @@ impl KeyBody {
         Ok(body)
     }
 
-    /// The key that is asked for.
+    /// The requested key.
     fn parse(self, now: Timestamp) -> Result<KeyRequest, Problem> {
         let request = KeyRequest::new(&self.name, &self.scopes).and_then(|mut request| {
             if let Some(appids) = &self.appids {
@@ -177,7 +178,7 @@ pub(crate) async fn list(State(service): State<AccountService>, RawQuery(query):
     respond(service.services(), "listing API keys", |bound| listed(service.clone(), query, bound)).await
 }
 
-/// `DELETE /keys/{key_id}`. Whoever asks again gets the same answer.
+/// `DELETE /keys/{key_id}`. A repeat gets the same response.
 pub(crate) async fn revoke(
     State(service): State<AccountService>,
     Requester(actor): Requester,
@@ -226,7 +227,7 @@ async fn revoked(service: AccountService, actor: Actor, path: KeyPath, bound: In
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
 }
 
-/// Writes down what somebody has done to a key.
+/// Logs what somebody did to a key.
 fn log(key: &ApiKey, actor: &Actor, what: &str) {
     let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
     let appids = key.appids.as_ref().map(|appids| appids.iter().map(AppId::as_str).collect::<Vec<_>>().join(" "));

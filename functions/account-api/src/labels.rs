@@ -1,4 +1,4 @@
-//! `PATCH /accounts/{appid}`: what a business says about an account, as a merge patch (RFC 7396).
+//! `PATCH /accounts/{appid}`: changes a business's labels of an account with a merge patch (RFC 7396).
 
 use axum::extract::State;
 use axum::response::Response;
@@ -49,24 +49,25 @@ async fn changed(
 }
 
 fn log(appid: &AppId, caller: &Caller) {
-    tracing::info!(authorizer = %appid, caller = %caller, "what is said about account {appid} was changed");
+    tracing::info!(authorizer = %appid, caller = %caller, "the labels of account {appid} were changed");
 }
 
-/// What is changed of an account: a member that is missing stays as it is, `null` removes it.
+/// The changes of an account: a member that is missing stays as it is, `null` removes it.
 #[cfg(feature = "openapi")]
 #[derive(utoipa::ToSchema)]
 #[schema(as = AccountPatch)]
 #[expect(dead_code, reason = "describes what is read member by member")]
 pub(crate) struct PatchBody {
-    /// What the business calls the account.
+    /// The business's own name for the account.
     reference: Option<String>,
-    /// What the business says about the account. A tag that is missing stays, `null` removes it; at most 20 are left.
+    /// The business's tags of the account. A tag that is missing stays, `null` removes it; at most 20 may remain.
     tags: Option<std::collections::BTreeMap<String, Option<String>>>,
-    /// Origins such as `https://shop.example.com` that web logins of the account may return to. They replace those before.
+    /// Origins such as `https://shop.example.com` that web logins of the account may return to. They replace the
+    /// earlier ones.
     login_origins: Option<Vec<String>>,
 }
 
-/// Where logins return to is more than what is said about an account: it has a scope of its own.
+/// The origins that logins return to are more than a label: changing them needs a scope of its own.
 fn permitted(caller: &Caller, changes: &AccountPatch) -> Result<(), Problem> {
     let AccountPatch { reference, tags, login_origins } = changes;
     if !matches!(login_origins, Patch::Unchanged) {
@@ -91,8 +92,8 @@ fn read(mut members: Members, local_origins: bool) -> Result<AccountPatch, ApiEr
     Ok(AccountPatch { reference, tags, login_origins })
 }
 
-/// Origins in the one form that they are compared in, each once. Those of this machine without TLS are among them only
-/// where `local` says so.
+/// The origins in the one form in which they are compared, without duplicates. Origins of this machine without TLS are
+/// accepted only if `local` is set.
 fn checked(origins: &[String], local: bool) -> Result<Vec<String>, Problem> {
     let mut checked = Vec::with_capacity(origins.len());
     for text in origins {
@@ -125,7 +126,7 @@ fn check_conditions(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(ProblemKind::MalformedRequest, detail))
 }
 
-/// Whether `If-Match` allows to change this version (RFC 9110, section 13.1.1). Without the header any may be changed.
+/// Whether `If-Match` permits changing this version (RFC 9110, section 13.1.1). Without the header any may be changed.
 fn is_wanted(headers: &HeaderMap, version: u64) -> bool {
     let tag = entity_tag(version);
     !headers.contains_key(IF_MATCH) || conditions(headers).any(|wanted| wanted == "*" || wanted == tag)

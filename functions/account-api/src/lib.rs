@@ -1,8 +1,9 @@
-//! The accounts of a platform, for services and operators: which there are, how they are doing, and what the business has
-//! said about them; the keys of services outside AWS; the operators of the console; and WeChat's check files. `docs/business-api.md` is its contract.
+//! The accounts of a platform, for services and operators: the list, their state, and the business's labels of them;
+//! the API keys of services outside AWS; the operators of the console; and WeChat's check files. `docs/business-api.md`
+//! is the contract.
 //!
-//! No route yields a token, and nothing here reads one: what is taken of an account's row are the attributes in
-//! [`store::STATUS_ATTRIBUTES`]. Only a reading of a profile calls WeChat.
+//! No route returns a token, and no code here reads one: only the attributes in [`store::STATUS_ATTRIBUTES`] are read
+//! from an account's row. Only the reading of a profile calls WeChat.
 
 mod about;
 mod check_files;
@@ -77,7 +78,8 @@ struct Inner {
 }
 
 access_to! {
-    /// What the function may use of the table, in addition to what issuing a component token and keeping a profile take.
+    /// The items of the table that the function uses, besides those for issuing a component token and storing a
+    /// profile.
     struct Repositories {
         account_lists: AccountLists,
         accounts: Accounts,
@@ -93,16 +95,16 @@ access_to! {
     }
 }
 
-/// The platform and its items, for the length of one request.
+/// The platform and its items, for the duration of one request.
 type OpenPlatform = services::OpenPlatform<Repositories>;
 
-/// An account that is there.
+/// An account that exists.
 async fn known_account(open: &OpenPlatform, appid: &AppId) -> Result<KnownAccount, ApiError> {
     Ok(open.items.account_lists.get(appid).await?.ok_or_else(unknown_account)?)
 }
 
 impl AccountService {
-    /// The function's state. Reconciliations and other runs that are asked for are started through `bus`.
+    /// The function's state. Reconciliations and other requested runs are started through `bus`.
     #[must_use]
     pub fn new(services: Services, bus: Bus, config: AccountConfig) -> Self {
         let table = services.table.clone().access();
@@ -117,12 +119,12 @@ impl AccountService {
         &self.0.config
     }
 
-    /// The platform, for a request that must be answered by `bound`.
+    /// The platform, for a request whose response is due at `bound`.
     async fn open(&self, bound: Instant) -> Result<OpenPlatform, InternalError> {
         Ok(self.services().open_with(&self.0.table, bound).await?)
     }
 
-    /// An account as an answer, with the version of what can be patched of it.
+    /// The response that shows an account, with the version of its patchable part.
     fn shown(&self, account: KnownAccount) -> Result<Response, ApiError> {
         let version = HeaderValue::try_from(entity_tag(account.details.labels_version));
         let version = version.map_err(|_| InternalError::Render)?;
@@ -146,7 +148,7 @@ async fn shown(service: AccountService, appid: AppId, bound: Instant) -> Result<
     service.shown(known_account(&open, &appid).await?)
 }
 
-/// The routes, behind both doors.
+/// The routes, for callers with IAM or an API key.
 pub fn router(service: AccountService, config: KeyConfig) -> Router {
     let [list, one, same, readings, reconciliations, reconciliation, keys @ .., renewals, retries, which, document] =
         &ROUTES;

@@ -1,6 +1,6 @@
-//! `GET /accounts`: the accounts page after page, in the order of their appids.
+//! `GET /accounts`: the accounts, page by page, in the order of their appids.
 //!
-//! How they are found is in [`platform::account_search`]. A page that is not full has a cursor where there may be more.
+//! [`platform::account_search`] finds them. Even a page that is not full has a cursor if there may be more.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub(crate) const KINDS: [(&str, AccountKind); 3] = [
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct AccountPage {
     accounts: Vec<AccountItem>,
-    /// There if there may be more: the parameter `cursor` of the next page.
+    /// Present if there may be more: the parameter `cursor` of the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     next_cursor: Option<Cursor>,
@@ -76,7 +76,7 @@ fn reference(text: &str) -> Option<String> {
     Labels::is_reference(text).then(|| text.to_owned())
 }
 
-/// What a request asks for.
+/// The search that a request asks for.
 struct Wanted {
     filters: AccountFilters,
     limit: usize,
@@ -113,7 +113,7 @@ fn cursor(filters: &AccountFilters, last: &AppId) -> Cursor {
     Cursor::at(last.as_str(), &texts.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// The filters as a cursor is bound to them.
+/// The filters in the form that a cursor is bound to.
 fn texts(filters: &AccountFilters) -> Vec<String> {
     let tags = filters.tags.iter().flat_map(|(key, value)| [key.clone(), value.clone()]);
     let state = filters.state.map(state_word).unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! What the function's routes take and answer, in the words of OpenAPI.
+//! The requests and responses of the function's routes, as OpenAPI describes them.
 
 mod operators;
 
@@ -30,13 +30,13 @@ const KEYS: &str = "API keys";
 const CHECK_FILES: &str = "Check files";
 const PLATFORM: &str = "The platform";
 
-/// `*`, or versions as an `ETag` has them.
+/// `*`, or versions in the form of an `ETag`.
 const IF_MATCH: &str = r#"^([*]|(W/)?"[^",]*"( *, *(W/)?"[^",]*")*)$"#;
 
-/// The header of an answer that has the account.
+/// The header of a response that contains the account.
 const TAG: (&str, &str) = (
     "ETag",
-    "The version of `reference`, `tags` and `login_origins`, for `If-Match`. Renewals and readings leave it alone.",
+    "The version of `reference`, `tags` and `login_origins`, for `If-Match`. Renewals and readings do not change it.",
 );
 
 /// The routes of [`ROUTES`].
@@ -147,7 +147,7 @@ fn listing() -> Operation {
     .in_query(
         "q",
         &json!({ "type": "string", "pattern": "[^\\s]" }),
-        "The account with this appid or original id (`gh_…`). Any other text: the accounts that have it in their name, their \
+        "The account with this appid or original id (`gh_…`). Any other text: the accounts with that text in their name, their \
          owner's or their WeChat id, in upper or lower case.",
     )
     .in_query("kind", &json!({ "type": "string", "enum": KINDS.map(|(word, _)| word) }), "Accounts of this kind.")
@@ -180,7 +180,7 @@ fn reads() -> Operation {
         "readAccount",
         ACCOUNTS,
         "Read an account",
-        "Who the account is, what it permits, and whether its token is kept alive. No route here gives a token.",
+        "Who the account is, what it permits, and whether its token is kept alive. This route returns no token.",
     ))
     .answers::<AccountView>(StatusCode::OK, "The account.", &[TAG], &account())
 }
@@ -189,15 +189,15 @@ fn changes() -> Operation {
     of_account(Operation::new(
         "changeAccount",
         ACCOUNTS,
-        "Say something about an account",
+        "Change the labels of an account",
         "A merge patch (RFC 7396): a member that is missing stays, `null` removes it. Every event of the account has the new \
-         `reference` and `tags` from then on, in messages within five minutes. A link that says a reference or tags replaces \
+         `reference` and `tags` from then on, messages within five minutes. A link with a reference or tags replaces \
          them when its merchant authorizes.",
     ))
     .parameter(json!({
         "in": "header",
         "name": "If-Match",
-        "description": "The `ETag` that you have read: nothing is changed if somebody else was faster. Without it any version \
+        "description": "The `ETag` that you have read: nothing is changed if somebody else has changed it since. Without it any version \
                         is changed.",
         "schema": { "type": "string", "pattern": IF_MATCH },
         "example": "\"3\"",
@@ -207,7 +207,7 @@ fn changes() -> Operation {
         &json!({ "reference": "customer-42", "tags": { "plan": "gold", "trial": null } }),
     )
     .refuses(&[ProblemKind::InvalidField, ProblemKind::VersionMismatch])
-    .answers::<AccountView>(StatusCode::OK, "The account as it is then.", &[TAG], &account())
+    .answers::<AccountView>(StatusCode::OK, "The account after the change.", &[TAG], &account())
 }
 
 fn reads_profile() -> Operation {
@@ -215,7 +215,7 @@ fn reads_profile() -> Operation {
         "readProfile",
         ACCOUNTS,
         "Read an account's profile from WeChat",
-        "Asks WeChat now what the account looks like and permits: once in ten seconds and account. Each reading counts for \
+        "Reads the account's profile and permissions from WeChat now: at most once in ten seconds. Each reading counts against \
          the platform's daily quota. The request has no body.",
     ))
     .refuses(&[
@@ -224,7 +224,7 @@ fn reads_profile() -> Operation {
         ProblemKind::WechatRefused,
         ProblemKind::WechatUnreachable,
     ])
-    .answers::<AccountView>(StatusCode::OK, "The account as it is then.", &[TAG], &account())
+    .answers::<AccountView>(StatusCode::OK, "The account after the reading.", &[TAG], &account())
 }
 
 fn begins() -> Operation {
@@ -232,15 +232,15 @@ fn begins() -> Operation {
         "beginReconciliation",
         RECONCILIATIONS,
         "Compare the accounts with WeChat's list",
-        "Every hour the platform compares its accounts with WeChat's list, and repairs what lost pushes have left wrong. This \
-         begins a comparison now, as a rule within a second, and otherwise with the next hourly one. One is under way at a \
+        "Every hour the platform compares its accounts with WeChat's list, and repairs the effects of lost pushes. This \
+         begins a comparison now, usually within a second, and otherwise with the next hourly one. One is in progress at a \
          time, the hourly ones included. The request has no body.",
     )
     .refuses(&[ProblemKind::ReconciliationRunning])
     .answers::<Reconciliation>(
         StatusCode::ACCEPTED,
         "It begins.",
-        &[("Location", "Where its progress is: `/reconciliations/{reconciliation_id}`.")],
+        &[("Location", "The URL of its progress: `/reconciliations/{reconciliation_id}`.")],
         &json!({
             "reconciliation_id": "1769846400", "status": "running", "started_at": "2026-01-31T08:00:00Z", "compared": 0,
             "added": 0, "repaired": 0, "gone": 0, "failed": 0,
@@ -253,7 +253,7 @@ fn follows() -> Operation {
         "readReconciliation",
         RECONCILIATIONS,
         "Read a reconciliation",
-        "How far it is, or what it has done. A long list takes several runs. It is forgotten 30 days after it began.",
+        "Its progress, or its results. A long list takes several runs. It is forgotten 30 days after it began.",
     )
     .in_path("reconciliation_id", &json!({ "type": "string", "minLength": 1 }), "The reconciliation.")
     .refuses(&[ProblemKind::UnknownReconciliation])
@@ -273,9 +273,9 @@ fn makes_key() -> Operation {
     Operation::new(
         "createKey",
         KEYS,
-        "Make an API key",
-        "A key for a service that cannot sign with IAM: its scopes and accounts say what it opens. The answer is the only one \
-         that has the key.",
+        "Create an API key",
+        "A key for a service that cannot sign with IAM: its scopes and accounts say what it permits. This response is the only one \
+         that contains the key.",
     )
     .takes::<KeyBody>(
         &["application/json"],
@@ -311,7 +311,7 @@ fn revokes_key() -> Operation {
         "revokeKey",
         KEYS,
         "Revoke an API key",
-        "It is refused within 60 seconds. Again: the same answer. The request has no body.",
+        "The key is refused within 60 seconds. A repeat gets the same response. The request has no body.",
     )
     .in_path("key_id", &json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{22}$" }), "The key.")
     .refuses(&[ProblemKind::UnknownKey])
@@ -347,7 +347,7 @@ fn puts_file() -> Operation {
         CHECK_FILES,
         "Put a check file",
         "Stores a file that WeChat gave you, or replaces it: every host of the platform then serves it below `/`, byte for \
-         byte. At most 1,000 are kept.",
+         byte. At most 1,000 are stored.",
     ))
     .takes::<CheckFileBody>(&["application/json"], &json!({ "content": check_file()["content"] }))
     .refuses(&[ProblemKind::InvalidCheckFile, ProblemKind::TooManyCheckFiles])
@@ -376,7 +376,7 @@ fn removes_file() -> Operation {
         "removeCheckFile",
         CHECK_FILES,
         "Remove a check file",
-        "It is not served any more. The request has no body.",
+        "The file is no longer served. The request has no body.",
     ))
     .refuses(&[ProblemKind::UnknownCheckFile])
     .answers_nothing(StatusCode::NO_CONTENT, "It is removed.")
@@ -394,27 +394,27 @@ fn renews() -> Operation {
         "renewAccount",
         ACCOUNTS,
         "Renew an account's token now",
-        "Makes the token due and starts a run, as a rule within a second, that renews it: for an account whose renewal has \
-         failed and would be tried again later. Once in ten seconds and account. `GET /accounts/{appid}` says what became of \
-         it. The request has no body.",
+        "Makes the token due and starts a run, usually within a second, that renews it: for an account whose renewal has \
+         failed and would be retried later. At most once in ten seconds. `GET /accounts/{appid}` shows the result. The request has \
+         no body.",
     ))
     .refuses(&[ProblemKind::AuthorizationEnded, ProblemKind::NoApiPermission, ProblemKind::TooSoon])
-    .answers::<RequestedRun>(StatusCode::ACCEPTED, "It is renewed.", &[], &requested_run())
+    .answers::<RequestedRun>(StatusCode::ACCEPTED, "A run will renew it.", &[], &requested_run())
 }
 
 fn retries() -> Operation {
     Operation::new(
         "retry",
         ACCOUNTS,
-        "Try again now what waits",
-        "Pushes about grants that have not taken effect, messages that the event bus has not taken, and events that bus or \
-         event webhook have not taken are tried again by themselves, ever later. This starts a run, as a rule within a few \
-         seconds, that tries them now: those of an account, or up to 500 of each kind of all accounts. However often it is \
-         asked for, a run begins once in five seconds at most.",
+        "Retry now what waits",
+        "Pushes about grants that have not taken effect, messages that the event bus has not accepted, and events that the bus or the \
+         event webhook has not accepted are retried automatically, at growing intervals. This starts a run, usually within a few \
+         seconds, that retries them now: those of an account, or up to 500 of each kind of all accounts. However often it is \
+         requested, a run begins at most once in five seconds.",
     )
     .refuses(&[ProblemKind::UnknownAccount])
     .may_take::<RetryBody>(&["application/json"], &json!({ "appid": "wx1234567890abcdef" }))
-    .answers::<RequestedRun>(StatusCode::ACCEPTED, "They are tried again.", &[], &requested_run())
+    .answers::<RequestedRun>(StatusCode::ACCEPTED, "A run will retry them.", &[], &requested_run())
 }
 
 fn requested_run() -> Value {
@@ -441,12 +441,12 @@ fn describes() -> Operation {
         "readDescription",
         "This document",
         "Read this document",
-        "It changes with a new version of the platform only.",
+        "It changes only with a new version of the platform.",
     )
     .answers_with(
         StatusCode::OK,
         "This document.",
-        &[("Cache-Control", "For how long it may be kept: `private, max-age=300`.")],
+        &[("Cache-Control", "How long it may be cached: `private, max-age=300`.")],
         &json!({ "type": "object", "required": ["openapi"] }),
         &json!({ "openapi": "3.1.0" }),
     )

@@ -1,7 +1,7 @@
-//! `/operators…`: who may use the console, made and ended by principals of AWS alone: an operator can neither invite nor end
-//! anybody.
+//! `/operators…`: who may use the console. Only principals of AWS create and end operators: an operator can neither
+//! invite nor end anybody.
 //!
-//! An invitation's URL is in one answer, that to the request that made it, and nowhere else.
+//! An invitation's URL is in the response to the request that created it, and nowhere else.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
@@ -22,27 +22,27 @@ use web::{BodyError, Cursor, Members, PageSize, Parameters, Problem, ProblemKind
 
 use crate::{AccountService, OpenPlatform};
 
-/// The path's operator; a malformed name is answered like an unknown one.
+/// The operator in the path; a malformed name is treated like an unknown one.
 type OperatorPath = Result<Path<OperatorName>, PathRejection>;
 
-/// The path's operator and browser; the same of these.
+/// The operator and browser in the path, likewise.
 type BrowserPath = Result<Path<(OperatorName, BrowserId)>, PathRejection>;
 
-/// What an operator is made with, as it is sent. A member that is `null` counts as missing.
+/// The body of a request for an operator. A member that is `null` counts as missing.
 #[derive(Debug)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = OperatorRequest))]
 pub(crate) struct OperatorBody {
-    /// What the operator is called, in the console and in the audit.
+    /// The operator's name, in the console and in the audit.
     name: String,
     /// Whether the operator may only look, or also act.
     rights: String,
-    /// From when on the operator is refused. Missing: there is no end.
+    /// When the operator's access expires. Missing: never.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     until: Option<String>,
 }
 
 impl OperatorBody {
-    /// Reads the members of a request, and refuses any other.
+    /// Reads the members of a request and refuses unknown ones.
     fn read(mut members: Members) -> Result<Self, BodyError> {
         let body = Self {
             name: members.text("name")?.unwrap_or_default(),
@@ -53,7 +53,7 @@ impl OperatorBody {
         Ok(body)
     }
 
-    /// The operator that is asked for.
+    /// The requested operator.
     fn parse(&self, now: Timestamp) -> Result<OperatorRequest, Problem> {
         let request = OperatorRequest::new(&self.name, &self.rights, self.until.as_deref(), now);
         request.map_err(|error| Problem::new(ProblemKind::InvalidField, error.to_string()))
@@ -68,13 +68,13 @@ pub(crate) struct OperatorTerms {
     name: OperatorName,
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     rights: &'static str,
-    /// From when on the operator is refused.
+    /// When the operator's access expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     until: Option<String>,
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     created_at: String,
-    /// Who has made the operator.
+    /// Who created the operator.
     created_by: String,
 }
 
@@ -90,18 +90,18 @@ impl OperatorTerms {
     }
 }
 
-/// An invitation: it binds one browser, once.
+/// An invitation, which binds one browser, once.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Invitation))]
 pub(crate) struct InvitationView {
-    /// What the operator opens in the browser that is to be bound. No other answer has it.
+    /// The URL to open in the browser that is to be bound. No other response contains it.
     url: String,
-    /// Until when it can be used.
+    /// When it expires.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     ends_at: String,
 }
 
-/// An operator who was made.
+/// A new operator.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct CreatedOperator {
@@ -116,14 +116,14 @@ pub(crate) struct CreatedOperator {
 pub(crate) struct BrowserView {
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     id: BrowserId,
-    /// What it says that it is.
+    /// The browser's description of itself.
     label: String,
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     bound_at: String,
-    /// From when on it is refused.
+    /// When it expires.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     ends_at: String,
-    /// The last day (in UTC) on which it came.
+    /// The last day (in UTC) on which it was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(format = Date))]
     last_seen_on: Option<String>,
@@ -141,7 +141,7 @@ impl From<KnownBrowser> for BrowserView {
     }
 }
 
-/// An operator as they are listed.
+/// An operator in a list.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Operator))]
 pub(crate) struct OperatorView {
@@ -151,10 +151,10 @@ pub(crate) struct OperatorView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     ended_at: Option<String>,
-    /// Who did.
+    /// Who ended the operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_by: Option<String>,
-    /// The browsers that are let in.
+    /// The browsers that have access.
     browsers: Vec<BrowserView>,
 }
 
@@ -163,7 +163,7 @@ pub(crate) struct OperatorView {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct OperatorListPage {
     operators: Vec<OperatorView>,
-    /// There if there may be more: the parameter `cursor` of the next page.
+    /// Present if there may be more: the parameter `cursor` of the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     next_cursor: Option<Cursor>,
@@ -196,7 +196,7 @@ pub(crate) async fn invite(
     respond(service.services(), "inviting an operator", work).await
 }
 
-/// `DELETE /operators/{name}`. Whoever asks again gets the same answer.
+/// `DELETE /operators/{name}`. A repeat gets the same response.
 pub(crate) async fn end(
     State(service): State<AccountService>,
     Requester(actor): Requester,
@@ -205,7 +205,7 @@ pub(crate) async fn end(
     respond(service.services(), "ending an operator", |bound| ended(service.clone(), actor, path, bound)).await
 }
 
-/// `DELETE /operators/{name}/browsers/{browser_id}`. Whoever asks again gets the same answer.
+/// `DELETE /operators/{name}/browsers/{browser_id}`. A repeat gets the same response.
 pub(crate) async fn end_browser(
     State(service): State<AccountService>,
     Requester(actor): Requester,
@@ -266,7 +266,7 @@ async fn listed(service: AccountService, query: Option<String>, bound: Instant) 
     Ok(json(StatusCode::OK, &OperatorListPage { operators, next_cursor }))
 }
 
-/// An operator with the browsers that are let in.
+/// An operator with the browsers that have access.
 async fn view(open: &OpenPlatform, operator: Operator) -> Result<OperatorView, ApiError> {
     let mut browsers =
         if operator.is_valid(open.now()) { open.items.browsers.of(&operator, open.now()).await? } else { Vec::new() };
@@ -320,7 +320,7 @@ impl AccountService {
     }
 }
 
-/// Writes down what somebody has done about an operator.
+/// Logs what somebody did to an operator.
 fn log(operator: &OperatorName, actor: &Actor, what: &str) {
     let source_ip = actor.source_ip.map(tracing::field::display);
     tracing::info!(%operator, caller = actor.by, source_ip, "{what}");
@@ -342,7 +342,7 @@ fn exists(name: &OperatorName) -> Problem {
 fn unknown() -> Problem {
     Problem::new(
         ProblemKind::UnknownOperator,
-        "check the name: GET /operators lists those that are known; one who has ended is made anew with POST /operators",
+        "check the name: GET /operators lists those that are known; an operator who was ended is created again with POST /operators",
     )
 }
 

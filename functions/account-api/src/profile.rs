@@ -1,4 +1,4 @@
-//! `POST /accounts/{appid}/profile-readings`: asks WeChat now how an account looks and what it permits.
+//! `POST /accounts/{appid}/profile-readings`: reads an account's profile and permissions from WeChat now.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use web::{Problem, ProblemKind};
 
 use crate::{AccountService, OpenPlatform, known_account};
 
-/// A profile is read once in this time: each reading is a call of WeChat, of which a platform has a daily quota.
+/// The least time between two readings of a profile: each is a call of WeChat, of which a platform has a daily quota.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// `POST /accounts/{appid}/profile-readings`.
@@ -39,7 +39,7 @@ async fn was_read(service: AccountService, caller: Caller, appid: AppId, bound: 
     match Profiles::of(&open.component).read(&appid, account.token.seq).await {
         Ok(()) => service.shown(known_account(&open, &appid).await?),
         Err(error) if error.says_gone() => {
-            // The refresher finds out whether the grant has ended: one word is not enough for that.
+            // The refresher finds out whether the grant has ended: a single refusal does not prove it.
             open.items.tokens.mark_due(&TokenOwner::Authorizer(appid.clone()), open.now()).await?;
             Err(refused(&appid, error))
         }
@@ -52,7 +52,7 @@ async fn begin(open: &OpenPlatform, appid: &AppId) -> Result<(), ApiError> {
     let by = open.component.context().random.id();
     let mut begun = details.begin_profile_reading(appid, &by, PAUSE, open.now()).await?;
     if begun == ProfileReading::Unknown {
-        // The row of an earlier version.
+        // The row was written by an earlier version.
         open.items.accounts.move_details(appid, open.now()).await?;
         begun = details.begin_profile_reading(appid, &by, PAUSE, open.now()).await?;
     }
@@ -66,7 +66,7 @@ async fn begin(open: &OpenPlatform, appid: &AppId) -> Result<(), ApiError> {
     }
 }
 
-/// What WeChat said about this account is the caller's to know; what concerns the platform is an operator's.
+/// A refusal that concerns this account is reported to the caller; one that concerns the platform, to an operator.
 fn refused(appid: &AppId, error: TokenError) -> ApiError {
     match error {
         TokenError::Wechat(said) if !said.is_platform_wide() && !said.is_quota_used_up() => {

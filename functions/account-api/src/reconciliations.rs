@@ -17,7 +17,7 @@ use web::{InternalError, Problem, ProblemKind};
 
 use crate::{AccountService, OpenPlatform};
 
-/// The path's reconciliation; its absence is answered like that of an unknown one.
+/// The reconciliation in the path; a malformed id is treated like an unknown one.
 type ReconciliationPath = Result<Path<String>, PathRejection>;
 
 /// A comparison of the platform's accounts with WeChat's list.
@@ -34,27 +34,27 @@ pub(crate) struct Reconciliation {
     finished_at: Option<String>,
     /// Entries of WeChat's list that have been compared.
     compared: u64,
-    /// Entries of WeChat's list. Missing before the first page of it.
+    /// Entries of WeChat's list. Missing until its first page has been read.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<u64>,
-    /// Accounts that were missing here, or taken for gone.
+    /// Accounts that were missing here, or marked as gone.
     added: u64,
-    /// Accounts whose refresh token was not WeChat's.
+    /// Accounts whose refresh token differed from WeChat's.
     repaired: u64,
     /// Accounts whose grant turned out to have ended.
     gone: u64,
-    /// Accounts and pages that could not be looked at; the next comparison looks again.
+    /// Accounts and pages that could not be compared; the next comparison tries again.
     failed: u64,
 }
 
-/// How far it is.
+/// Its progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ReconciliationStatus))]
 #[serde(rename_all = "snake_case")]
 enum Status {
-    /// It is under way, or about to begin.
+    /// It is in progress, or about to begin.
     Running,
-    /// The whole list was compared.
+    /// The whole list has been compared.
     Finished,
     /// It could not be finished within two days.
     GivenUp,
@@ -118,7 +118,7 @@ async fn begun(service: AccountService, caller: Caller, bound: Instant) -> Resul
         }
     };
     let id = pass.id();
-    tracing::info!(caller = %caller, "reconciliation {id} was asked for");
+    tracing::info!(caller = %caller, "reconciliation {id} was requested");
     start(&service, &open, &id).await;
     let location = HeaderValue::try_from(format!("/reconciliations/{id}")).map_err(|_| InternalError::Render)?;
     let progress = PassProgress::begun(pass);
@@ -126,7 +126,7 @@ async fn begun(service: AccountService, caller: Caller, bound: Instant) -> Resul
     Ok(([(LOCATION, location)], json(StatusCode::ACCEPTED, &body)).into_response())
 }
 
-/// Has the bus start a run of a pass. Where that fails, the next scheduled run goes on with it.
+/// Starts a run through the bus. If that fails, the next scheduled run continues the reconciliation.
 async fn start(service: &AccountService, open: &OpenPlatform, id: &str) {
     let event = BusEvent::of_requested_reconciliation(open.component.appid(), id);
     if let Err(error) = service.0.bus.put(&event).await {

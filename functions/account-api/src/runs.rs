@@ -1,7 +1,7 @@
-//! `POST /accounts/{appid}/renewals` and `POST /retries`: what the next run of the refresher would do, now.
+//! `POST /accounts/{appid}/renewals` and `POST /retries`: what the next run of the refresher would do, done now.
 //!
-//! Neither does the work itself. What is to be done is in the table, and an event on the bus starts a run for it: where that
-//! is lost, the next scheduled one renews the account, and what waits is tried again when its time comes.
+//! Neither does the work itself. The table says what is to be done, and an event on the bus starts a run that does it.
+//! If the event is lost, the next scheduled run renews the account, and what waits is retried when its time comes.
 
 use std::time::Duration;
 
@@ -20,26 +20,26 @@ use web::{Members, Problem, ProblemKind};
 
 use crate::{AccountService, OpenPlatform, known_account};
 
-/// An account's token is renewed on request once in this time: each renewal is a call of WeChat's, of which a platform has a
+/// The least time between two requested renewals of an account: each is a call of WeChat, of which a platform has a
 /// daily quota.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// A run that was asked for.
+/// A requested run.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct RequestedRun {
-    /// When it was asked for.
+    /// When it was requested.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     requested_at: String,
 }
 
-/// What is to be tried again, as it is sent.
+/// What to retry, as it is sent.
 #[cfg(feature = "openapi")]
 #[derive(utoipa::ToSchema)]
 #[schema(as = RetryRequest)]
 #[expect(dead_code, reason = "describes what is read member by member")]
 pub(crate) struct RetryBody {
-    /// The account. Missing: all of them.
+    /// The account. Missing: all accounts.
     appid: Option<String>,
 }
 
@@ -63,13 +63,13 @@ async fn renewed(service: AccountService, caller: Caller, appid: AppId, bound: I
     let now = open.now();
     renewable(&account, now)?;
     let seq = account.token.seq;
-    // Without effect where the token is being renewed, or has been since it was read.
+    // Has no effect if the token is being renewed, or has been renewed since it was read.
     open.items.tokens.make_due(&TokenOwner::Authorizer(appid.clone()), seq, now).await?;
-    tracing::info!(authorizer = %appid, caller = %caller, "a renewal of the token of account {appid} was asked for");
+    tracing::info!(authorizer = %appid, caller = %caller, "a renewal of the token of account {appid} was requested");
     begin(&service, &open, now).await
 }
 
-/// Refuses an account whose token cannot be renewed, or not again already.
+/// Refuses an account whose token cannot be renewed, or was renewed a moment ago.
 fn renewable(account: &KnownAccount, now: Timestamp) -> Result<(), Problem> {
     let (state, since) = account.details.state.unzip();
     if state != Some(AccountState::Active) {
@@ -84,7 +84,7 @@ fn renewable(account: &KnownAccount, now: Timestamp) -> Result<(), Problem> {
     let again_at = token.stored_at.max(failed_at).map(|tried_at| tried_at.plus(PAUSE));
     match again_at {
         Some(again_at) if again_at > now => {
-            let detail = "the token was renewed, or could not be, a moment ago: retry after the time in Retry-After";
+            let detail = "the token was renewed, or failed to renew, a moment ago: retry after the time in Retry-After";
             Err(Problem::new(ProblemKind::TooSoon, detail).with_retry_after(again_at.since(now)))
         }
         _ => Ok(()),
@@ -107,11 +107,11 @@ async fn retried(
     let open = service.open(bound).await?;
     let now = open.now();
     open.items.run_requests.ask_to_retry(&of, &open.component.context().random.id(), now).await?;
-    tracing::info!(caller = %caller, "what waits of {of} is to be tried again");
+    tracing::info!(caller = %caller, "a retry of what waits for {of} was requested");
     begin(&service, &open, now).await
 }
 
-/// The account in a body, if there are both. What waits may be that of an account which is not known yet.
+/// The account in a body, if there is one. Entries may wait for an account that is not known yet.
 fn read(members: Option<Members>) -> Result<Option<AppId>, ApiError> {
     let Some(mut members) = members else { return Ok(None) };
     let appid = members.text("appid")?;
@@ -119,13 +119,13 @@ fn read(members: Option<Members>) -> Result<Option<AppId>, ApiError> {
     Ok(appid.map(|appid| AppId::parse(&appid).map_err(|_| unknown_account())).transpose()?)
 }
 
-/// Has the bus start a run, unless one that was asked for is about to begin.
+/// Starts a run through the bus, unless a requested one is about to begin.
 async fn begin(service: &AccountService, open: &OpenPlatform, now: Timestamp) -> Result<Response, ApiError> {
     let request = open.component.context().random.id();
     if open.items.run_requests.ask(&request, now).await? {
         let event = BusEvent::of_requested_run(open.component.appid(), &request);
         if let Err(error) = service.0.bus.put(&event).await {
-            tracing::warn!("what was asked for is left to the next scheduled run: {error}");
+            tracing::warn!("a requested run is left to the next scheduled one: {error}");
         }
     }
     Ok(json(StatusCode::ACCEPTED, &RequestedRun { requested_at: now.rfc3339() }))

@@ -1,4 +1,4 @@
-//! What the router answers before, or without, a table. The rest are end-to-end stories.
+//! Responses of the router that need no table. The rest are end-to-end stories.
 
 use axum::body::{Body, to_bytes};
 use http::Request;
@@ -10,19 +10,19 @@ use web::identity::IamIdentity;
 
 use super::*;
 
-/// Both doors.
+/// IAM and API keys.
 const KEYS: KeyConfig = KeyConfig { enabled: true };
 
 /// A check file's route.
 const FILE: &str = "/check-files/87PweoaRBw.txt";
 
-/// A service whose AWS cannot be reached.
+/// A service that cannot reach AWS.
 fn service() -> AccountService {
     AccountService::new(without_aws::services(), without_aws::bus(), config())
 }
 
 fn config() -> AccountConfig {
-    // Whatever the other variables of a deployed function are.
+    // The other variables of a deployed function do not matter.
     let environment =
         |name: &str| Some(if name == "PUBLIC_BASE_URL" { "https://auth.example.com" } else { "1" }.to_owned());
     AccountConfig::read(&environment).unwrap()

@@ -21,7 +21,7 @@ const NOT_VERIFIED: i64 = -1;
 pub(crate) struct AccountItem {
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     appid: AppId,
-    /// Missing until the profile was read.
+    /// Missing until the profile has been read.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     kind: Option<AccountKind>,
@@ -37,27 +37,27 @@ pub(crate) struct AccountItem {
     /// The owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     principal_name: Option<String>,
-    /// Whether somebody has verified the account.
+    /// Whether the account is verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     verified: Option<bool>,
     /// 1 normal, 14 closed, 16 banned, 18 warned, 19 frozen.
     #[serde(skip_serializing_if = "Option::is_none")]
     account_status: Option<i64>,
     /// `active`: the platform can act for the account. `needs_authorization`: WeChat refuses the grant, and only the
-    /// merchant can help, through a new link. `unauthorized`: the merchant has withdrawn.
+    /// merchant can restore it, through a new link. `unauthorized`: the merchant has withdrawn the authorization.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
-    /// Since when, by the platform's clock.
+    /// Since when the state holds, by the platform's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     state_since: Option<String>,
     health: Health,
-    /// What the business calls the account.
+    /// The business's own name for the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<String>,
-    /// What the business says about the account.
+    /// The business's tags of the account.
     tags: BTreeMap<String, String>,
-    /// When the merchant authorized the platform, if WeChat has said it.
+    /// When the merchant authorized the platform, if WeChat has said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     granted_at: Option<String>,
@@ -68,13 +68,13 @@ pub(crate) struct AccountItem {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 enum Health {
-    /// It does, or has nothing to keep alive.
+    /// The token is kept alive, or there is none to keep alive.
     Ok,
-    /// The last renewal has failed; it is tried again.
+    /// The last renewal failed; it will be retried.
     Failing,
 }
 
-/// An account by itself.
+/// A single account.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Account))]
 pub(crate) struct AccountView {
@@ -84,15 +84,15 @@ pub(crate) struct AccountView {
     login_origins: Vec<String>,
     /// The permission sets that were granted.
     permissions: Vec<Permission>,
-    /// Those that the platform wants and that were not granted.
+    /// Permission sets that the platform wants but were not granted.
     missing_permissions: Vec<Permission>,
-    /// Missing where the account has no token.
+    /// Missing if the account has no token.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<Token>,
-    /// There if the last renewal has failed.
+    /// Present if the last renewal failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_failure: Option<Failure>,
-    /// When the profile was read, if it was.
+    /// When the profile was read. Missing if it never was.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     profile_read_at: Option<String>,
@@ -104,10 +104,10 @@ pub(crate) struct AccountView {
 struct Permission {
     /// WeChat's number.
     id: u32,
-    /// Missing for one that the protocol does not name.
+    /// Missing if the protocol does not name it.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'static str>,
-    /// Whether the account can grant it to one platform at a time.
+    /// Whether the account can grant it to only one platform at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     exclusive: Option<bool>,
 }
@@ -129,11 +129,11 @@ struct Token {
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = LastFailure))]
 struct Failure {
-    /// Missing for one that an earlier version has written down.
+    /// Missing if an earlier version recorded the failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     at: Option<String>,
-    /// WeChat's code, or a word where WeChat did not answer.
+    /// WeChat's code, or a word if WeChat did not respond.
     cause: String,
     /// The call that WeChat refused.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,7 +144,7 @@ struct Failure {
     /// WeChat's text.
     #[serde(skip_serializing_if = "Option::is_none")]
     errmsg: Option<String>,
-    /// What WeChat's support asks for.
+    /// The identifier that WeChat's support asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     rid: Option<String>,
     /// Missing for an account that is not in use.

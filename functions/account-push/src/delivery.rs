@@ -1,4 +1,4 @@
-//! A message on its way to the business: the bus and the reply webhook at the same time, or the bus alone.
+//! Delivery of a message to the business: to the bus and the reply webhook at the same time, or to the bus alone.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use wechat::push::{MessageId, Reply};
 use crate::handler::{MessageHandler, MessageService, PendingMessage, ReceiveError};
 use crate::reply::{AskError, ask};
 
-/// The webhook is not asked with less time than this: it could not answer, and would be blamed for what was slow here.
+/// With less time than this the webhook is not called: it could not respond, and would be blamed for delays here.
 const LEAST_FOR_WEBHOOK: Duration = Duration::from_millis(300);
 
-/// The answer leaves this long before it is due, whether it is written down or not.
+/// The response is sent this long before it is due, whether or not it has been recorded.
 const TO_ANSWER: Duration = Duration::from_millis(50);
 
 impl MessageHandler {
-    /// Delivers a message, asks for a reply to it at the same time, and writes down how it is answered: with this XML,
-    /// or with nothing. Without an `event` it waits in the table until its account's name is known. `known` is a reply
-    /// that is certain already; `may_ask` whether the webhook has not had the message.
+    /// Delivers a message, asks the webhook for a reply at the same time, and records the reply: this XML, or nothing.
+    /// Without an `event` the message waits in the table until its account's name is known. `known` is a reply that is
+    /// already certain; `may_ask` says whether the webhook may be called, that is, has not received the message yet.
     pub(crate) async fn deliver_and_ask(
         &self,
         work: &PendingMessage<'_>,
@@ -40,19 +40,19 @@ impl MessageHandler {
             if let Some(lease) = lease
                 && let Err(error) = work.store.messages.release(lease, reply.as_ref()).await
             {
-                tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "the claim on a message ends by itself: {error}");
+                tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "the claim on a message was not released and will expire: {error}");
             }
             return Err(ReceiveError::NotKept(error));
         }
         self.write_down(work, lease, reply.as_ref()).await;
-        // The one line of an ordinary message: at a busy platform the log costs as much as the functions.
+        // One line for each ordinary message: on a busy platform the log costs as much as the functions.
         let kind = work.message.content.kind();
         tracing::info!(authorizer = %work.authorizer, message_id = %work.id, kind, replied = reply.is_some(), "a message");
         Ok(reply)
     }
 
-    /// Puts a message on the bus although the table, whose failure this is, does not say what happened to it before. Each
-    /// delivery puts it there again. The webhook is not asked, since nobody knows whether it has been.
+    /// Puts a message on the bus although the table failed and does not say whether an earlier delivery was handled.
+    /// Each delivery puts it there again. The webhook is not called, since it may have received the message already.
     pub(crate) async fn deliver_without_table(
         &self,
         work: &PendingMessage<'_>,
@@ -73,7 +73,7 @@ impl MessageHandler {
         }
     }
 
-    /// Writes down how a message is answered. The answer does not wait for a table that hangs: it is in hand.
+    /// Records how a message is answered. The response is ready and does not wait for a table that hangs.
     async fn write_down(
         &self,
         work: &PendingMessage<'_>,
@@ -93,19 +93,19 @@ impl MessageHandler {
         }
     }
 
-    /// Reports a message of which the table has no note: WeChat's next delivery of it would be taken for the first.
+    /// Reports a message that is not recorded in the table: WeChat's next delivery of it would look like the first.
     fn report_without_note(&self, work: &PendingMessage<'_>, failure: &StoreError) {
         self.service.metrics.put(&Metric::count(Measure::MessageNotNoted, 1));
-        tracing::error!(authorizer = %work.authorizer, message_id = %work.id, "a message is delivered and not noted in the table: {failure}");
+        tracing::error!(authorizer = %work.authorizer, message_id = %work.id, "a message was delivered but not recorded in the table: {failure}");
     }
 
-    /// Delivers a message, or gives up while there is time to leave a reply to WeChat's next try.
+    /// Delivers a message, or gives up while there is time to keep a reply for WeChat's next delivery.
     async fn deliver_in_time(&self, work: &PendingMessage<'_>, event: Option<&BusEvent>) -> Result<(), StoreError> {
         let until = work.by.checked_sub(AFTER_WAITING).unwrap_or(work.by);
         timeout_at(until, self.deliver(work, event)).await.unwrap_or_else(|_| Err(StoreError::late("UpdateItem")))
     }
 
-    /// Puts a message on the bus; where that fails, it waits in the table for the refresher to do it.
+    /// Puts a message on the bus; if that fails, the message waits in the table for the refresher.
     async fn deliver(&self, work: &PendingMessage<'_>, event: Option<&BusEvent>) -> Result<(), StoreError> {
         let MessageService { clock, metrics, .. } = &*self.service;
         let put = match event {
@@ -114,7 +114,7 @@ impl MessageHandler {
         };
         let Err(failure) = put else { return Ok(()) };
         if let Some(error) = &failure {
-            tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "a message is delivered later: {error}");
+            tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "a message will be delivered later: {error}");
             metrics.put(&Metric::count(Measure::EventDelayed, 1));
         } else {
             tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "a message waits until the name of account {} is known", work.authorizer);
@@ -122,7 +122,7 @@ impl MessageHandler {
         work.store.messages.keep(work.authorizer, work.message, failure.is_some(), clock.now()).await
     }
 
-    /// Puts an event on the bus. One that the bus will never take is done with.
+    /// Puts an event on the bus. An event that the bus will never accept counts as delivered.
     async fn put(&self, event: &BusEvent) -> Result<(), BusError> {
         let MessageService { bus, metrics, .. } = &*self.service;
         match bus.put(event).await {
@@ -131,7 +131,7 @@ impl MessageHandler {
             Err(error) if error.may_pass() => return Err(error),
             Err(error) => {
                 metrics.put(&Metric::count(Measure::EventDropped, 1));
-                tracing::error!(event = %event.id.as_str(), "a message is never delivered: {error}");
+                tracing::error!(event = %event.id.as_str(), "a message will never be delivered: {error}");
             }
         }
         Ok(())

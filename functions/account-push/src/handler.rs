@@ -34,17 +34,17 @@ pub struct MessageService {
     pub table: Access<Repositories>,
     /// Where messages are delivered.
     pub bus: Bus,
-    /// Who is asked for replies.
+    /// The webhook that is asked for replies.
     pub webhook: Option<Webhook>,
-    /// With whom WeChat runs its release check.
+    /// The accounts with which WeChat runs its release check.
     pub test_accounts: TestAccounts,
-    /// Where the rules read the time.
+    /// The clock that the rules use.
     pub clock: SharedClock,
     /// Random bytes.
     pub random: Random,
-    /// Where metrics go.
+    /// The sink for metrics.
     pub metrics: Metrics,
-    /// Bounds on every wait.
+    /// The bound on each wait.
     pub limits: Limits,
 }
 
@@ -60,7 +60,7 @@ access_to! {
     }
 }
 
-/// A [`MessageService`] at work; clones share what they remember.
+/// A running [`MessageService`]; clones share what they remember.
 #[derive(Clone)]
 pub(crate) struct MessageHandler {
     pub(crate) service: Arc<MessageService>,
@@ -84,17 +84,17 @@ impl FromRef<MessageHandler> for Metrics {
 /// Why an authentic message is answered with an error, so that WeChat redelivers it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReceiveError {
-    /// It was sent to another account than the path names, or to one that has nothing to do with the platform.
+    /// The message was sent to another account than the path names, or to one unrelated to the platform.
     #[error(transparent)]
     Refused(#[from] PushRejection),
-    /// The table did not answer.
+    /// The table did not respond.
     #[error("a message was not handled: {0}")]
     Table(#[from] StoreError),
     /// Neither the bus nor the table took it.
-    #[error("a message was not handled, it could neither be delivered nor be kept: {0}")]
+    #[error("a message was neither delivered nor stored: {0}")]
     NotKept(StoreError),
     /// Something hung, or another delivery of the same message is still under way.
-    #[error("a message was not handled: no answer within the bound")]
+    #[error("a message was not handled: no response within the bound")]
     TooSlow,
 }
 
@@ -109,33 +109,33 @@ impl ReceiveError {
     }
 }
 
-/// A message under way.
+/// A message being handled.
 pub(crate) struct PendingMessage<'a> {
     pub(crate) authorizer: &'a AppId,
     pub(crate) message: &'a AccountMessage,
     pub(crate) seal: &'a ReplySeal,
     pub(crate) store: Repositories,
     pub(crate) id: MessageId,
-    /// When the answer is due.
+    /// When the response is due.
     pub(crate) by: Instant,
-    /// Until when the table is waited for: the bus must still be reached without it.
+    /// The limit of waiting for the table: time must remain to reach the bus without it.
     table_by: Instant,
 }
 
-/// A message that is ours to handle, or the answer that another delivery of it got.
+/// A message that is ours to handle, or the reply that another delivery of it got.
 enum Turn {
     Ours {
-        /// The claim, where the webhook may be asked.
+        /// The claim, if there is a webhook to call.
         lease: Option<Lease<MessageId>>,
-        /// Whether it may be asked by us: an earlier claimant may have done so.
+        /// Whether this delivery may call the webhook: an earlier claimant may have done so.
         may_ask: bool,
-        /// The reply that an earlier delivery got and could not give.
+        /// The reply that an earlier delivery got but could not return.
         reply: Option<SecretString>,
     },
     Answered(Option<SecretString>),
 }
 
-/// Looks at a message that somebody else has claimed come further and further apart, up to this many times the first.
+/// The pause between two looks at a message that another delivery has claimed grows up to this many times the first.
 const MOST_PAUSES: u32 = 8;
 
 impl MessageHandler {
@@ -148,7 +148,7 @@ impl MessageHandler {
         }
     }
 
-    /// Handles a message to `authorizer`; the answer is due `by` then.
+    /// Handles a message to `authorizer`; the response is due at `by`.
     pub(crate) async fn handle(
         &self,
         authorizer: &AppId,
@@ -178,10 +178,11 @@ impl MessageHandler {
         })
     }
 
-    /// Answers WeChat's release check (protocol section 7). Its calls of WeChat are the refresher's, through the inbox.
+    /// Responds to WeChat's release check (protocol section 7). The refresher makes the calls of WeChat, through the
+    /// inbox.
     async fn check(&self, work: &PendingMessage<'_>, check: &ReleaseCheck) -> Result<Response, ReceiveError> {
         let MessageService { clock, random, metrics, .. } = &*self.service;
-        // The fixed text costs nothing and is given to anybody. A test account is no merchant: it need not be known.
+        // Anybody gets the fixed text: it costs nothing. A test account is not a merchant and need not be known.
         if !matches!(check, ReleaseCheck::Text(_)) && self.recipient(work).await? == Recipient::Foreign {
             return Err(self.refused(PushRejection::ForeignAccount));
         }
@@ -196,7 +197,7 @@ impl MessageHandler {
                 if work.store.release_checks.count(work.authorizer, &work.id, now).await? {
                     work.store.inbox.put_release_check(work.authorizer, work.message, now).await?;
                 } else {
-                    tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "more codes of the release check than a minute has room for");
+                    tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "the release check sent more codes than are accepted in a minute");
                     case = "refused";
                 }
                 empty_answer()
@@ -207,7 +208,7 @@ impl MessageHandler {
         Ok(answer)
     }
 
-    /// What a message is answered with: this XML, or nothing. `fixed` is a reply that is certain before anybody is asked.
+    /// The reply to a message: this XML, or nothing. `fixed` is a reply that needs no webhook.
     async fn reply_to(
         &self,
         work: &PendingMessage<'_>,
@@ -253,7 +254,7 @@ impl MessageHandler {
         self.recipients.check(&work.store.recipients, work.authorizer, user_name, pause, work.table_by).await
     }
 
-    /// What the business has said about the account; nothing where the table does not say in time.
+    /// The business's labels of the account; none if the table does not respond in time.
     async fn labels(&self, work: &PendingMessage<'_>) -> Arc<Labels> {
         let labels = self.labels.get(&work.store.account_labels, work.authorizer, self.service.clock.now());
         let labels = timeout_at(work.table_by, labels).await;
@@ -278,22 +279,22 @@ impl MessageHandler {
         rejection.into()
     }
 
-    /// Whether another delivery of the same message has been answered. One that is under way is not waited for, and where
-    /// the table does not say, there may have been one: the message is then on the bus twice, under the same id.
+    /// Looks up whether another delivery of the message has been answered. One that is in progress is not waited for.
+    /// If the table does not respond, there may have been one: the message is then on the bus twice, under the same id.
     async fn look(&self, work: &PendingMessage<'_>) -> Turn {
         let state = timeout_at(work.table_by, work.store.messages.state(&work.id)).await;
         match state.unwrap_or_else(|_| Err(StoreError::late("GetItem"))) {
             Ok(MessageState::Answered(reply)) => return Turn::Answered(reply),
             Ok(MessageState::Open) => {}
             Err(error) => {
-                tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "whether a message came before is unknown: {error}");
+                tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "it is unknown whether a message was delivered before: {error}");
             }
         }
         Turn::Ours { lease: None, may_ask: false, reply: None }
     }
 
-    /// Claims a message that the webhook is to be asked about: it gets each once at most. Waits while another delivery of
-    /// it is under way.
+    /// Claims a message before the webhook is called, which gets each message at most once. Waits while another
+    /// delivery of it is in progress.
     async fn claim(&self, work: &PendingMessage<'_>) -> Result<Turn, StoreError> {
         let MessageService { clock, random, limits, .. } = &*self.service;
         let (mut pauses, mut until) = (1, work.table_by);
@@ -305,7 +306,7 @@ impl MessageHandler {
                     return Ok(Turn::Ours { lease: Some(lease), may_ask: first && reply.is_none(), reply });
                 }
                 MessageClaim::Answered(reply) => return Ok(Turn::Answered(reply)),
-                // The table is there. The bound on the whole answer ends this.
+                // The table responds, so only the limit of the whole response ends this loop.
                 MessageClaim::Busy => sleep(limits.poll * pauses).await,
             }
             pauses = (pauses * 2).min(MOST_PAUSES);
@@ -315,7 +316,7 @@ impl MessageHandler {
     }
 }
 
-/// WeChat says nothing to the follower then.
+/// The response after which WeChat sends nothing to the follower.
 fn empty_answer() -> Response {
     StatusCode::OK.into_response()
 }

@@ -1,4 +1,4 @@
-//! What businesses have said about accounts, remembered for some minutes: it is in every event.
+//! The businesses' labels of accounts, which each event contains, cached for some minutes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,13 +8,13 @@ use base::clock::Timestamp;
 use base::ids::AppId;
 use store::{AccountLabels, Labels, StoreError};
 
-/// More accounts than that are looked up again: their labels may take 20 KB each.
+/// The most accounts to remember: labels may take 20 KB each. Any more are looked up again.
 const MOST_REMEMBERED: usize = 1_000;
 
-/// How old a label may be. As with the secret, a change holds everywhere after so long.
+/// The age up to which labels are used. As with the secret, a change takes effect everywhere after this time.
 const LIFE: Duration = Duration::from_mins(5);
 
-/// The labels of accounts, as this process has seen them.
+/// The labels of accounts that this process has read.
 #[derive(Clone, Default)]
 pub(crate) struct LabelMemory(Arc<Mutex<HashMap<AppId, Known>>>);
 
@@ -25,7 +25,7 @@ struct Known {
 }
 
 impl LabelMemory {
-    /// The labels of an account. One read, unless they are remembered.
+    /// The labels of an account. Costs one read unless they are remembered.
     pub(crate) async fn get(
         &self,
         stored: &AccountLabels,

@@ -1,10 +1,10 @@
 //! `POST /wechat/accounts/{appid}/events`, WeChat's 消息与事件接收URL (protocol section 3.3): messages and events of
 //! authorized accounts, answered and delivered.
 //!
-//! WeChat waits 5 s for an answer and sends a message three times in all. So a message is looked up (or claimed, where
-//! the webhook is to be asked), delivered to the business, answered, and its answer written down for the repeats. What the
-//! bus does not take at once waits in the table; what the table does not know goes to the bus all the same; only where
-//! neither can be reached WeChat is made to send again. This function never calls WeChat, and sees no token.
+//! WeChat waits 5 s for a response and sends a message three times in all. So a message is looked up (or claimed, if
+//! the webhook is to be called), delivered to the business and answered, and the reply is recorded for repeats. What
+//! the bus does not accept at once waits in the table; if the table fails, the message goes to the bus all the same;
+//! only if neither can be reached is WeChat made to send it again. This function never calls WeChat, and sees no token.
 
 mod arrivals;
 mod delivery;
@@ -27,7 +27,7 @@ use self::handler::{MessageHandler, ReceiveError};
 pub use self::handler::MessageService;
 pub use self::reply::REPLY_WEBHOOK;
 
-/// The routes of this function, from which its router is built. WeChat puts the account's appid in for `$APPID$`.
+/// The routes of this function, from which its router is built. WeChat replaces `$APPID$` with the account's appid.
 pub const ROUTES: [(Method, &str); 1] = [(Method::POST, "/wechat/accounts/{appid}/events")];
 
 /// The function's router.
@@ -49,7 +49,7 @@ async fn receive(
     let Ok(authorizer) = AppId::parse(&appid) else {
         return plain_answer(StatusCode::NOT_FOUND, "the path names no appid");
     };
-    // Whatever the handler holds across its waits is a large state machine: on the heap, it is not part of the router's.
+    // What the handler holds across its waits is a large state machine: boxed, it does not enlarge the router's.
     Box::pin(handler.handle(&authorizer, &push, by)).await.unwrap_or_else(|error| error.response(&appid))
 }
 

@@ -42,7 +42,7 @@ async fn serve() -> Result<(), gateway::Error> {
         [Box::pin(platform.read_ahead()), Box::pin(table.connect()), Box::pin(bus.connect())],
     )
     .await;
-    // Fixed here: no variable lets a webhook reach into the network that the function is in.
+    // A constant: no variable may let a webhook reach the network that the function is in.
     let policy = AddressPolicy::public_only();
     let router = account_push::router(MessageService {
         platform: Arc::new(platform),

@@ -1,8 +1,8 @@
-//! Whether a message was sent to the account that the path names.
+//! The check that a message was sent to the account that the path names.
 //!
-//! The path is not signed: without this, whoever has captured one message could pass it off as any account's. `ToUserName`
-//! is signed, and belongs to one account. What was confirmed once is remembered in this process; everything else is looked
-//! up again, since a name may have become known meanwhile.
+//! The path is not signed: without this check, anyone who has captured one message could pass it off as any account's.
+//! `ToUserName` is signed, and belongs to one account. A confirmed name is remembered in this process; anything else is
+//! looked up again, since a name may have become known meanwhile.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,20 +13,20 @@ use store::{Recipient, Recipients, StoreError};
 use tokio::time::{Instant, sleep, timeout_at};
 use wechat::push::TestAccounts;
 
-/// More accounts than write to one process within its life are looked up again.
+/// The most names to remember, more than the accounts that write to one process within its life.
 const MOST_REMEMBERED: usize = 10_000;
 
-/// How often a name that is not known yet is waited for, each time twice as long: a first message comes at the moment of
-/// the grant, and the account's profile some seconds after it.
+/// How often a name that is not known yet is looked up again, each time after twice the pause: a first message may
+/// arrive at the moment of the grant, and the account's profile some seconds later.
 const LOOKS: u32 = 4;
 
-/// Which account has which original id, as far as this process has seen.
+/// The original ids of accounts that this process has seen.
 #[derive(Clone, Default)]
 pub(crate) struct RecipientCheck(Arc<Mutex<HashMap<AppId, String>>>);
 
 impl RecipientCheck {
-    /// Whether `authorizer` is the account that is called `user_name`. Where its name is not known yet it is waited for,
-    /// `pause` at first and `until` then at most.
+    /// Checks whether `authorizer` is the account that is called `user_name`. While its name is not known, looks again,
+    /// after `pause` at first, and until `until` at most.
     pub(crate) async fn check(
         &self,
         recipients: &Recipients,
@@ -38,7 +38,7 @@ impl RecipientCheck {
         if user_name.is_some_and(|user_name| self.is_remembered(authorizer, user_name)) {
             return Ok(Recipient::Confirmed);
         }
-        // WeChat's test accounts write before their grant has come.
+        // WeChat's test accounts write before their grant has arrived.
         if let Some(known) = TestAccounts::user_name(authorizer) {
             let fits = user_name.is_none_or(|user_name| user_name == known);
             return Ok(if fits { Recipient::Confirmed } else { Recipient::Foreign });
@@ -51,7 +51,7 @@ impl RecipientCheck {
                 break;
             }
             sleep(pause).await;
-            // A table that fails now has said before whose account it may be.
+            // If the table fails now, the result of the earlier look holds.
             recipient = match look().await {
                 Ok(Ok(recipient)) => recipient,
                 Ok(Err(_)) | Err(_) => break,

@@ -1,5 +1,5 @@
-//! The reply webhook: the business's own service is asked what to say to a message, and says it at once. It is asked once
-//! about each message at most: it may have acted on it.
+//! The reply webhook: a service of the business is asked for the reply to a message and returns it at once. It gets
+//! each message at most once, since it may act on it.
 
 use std::time::Duration;
 
@@ -9,31 +9,31 @@ use platform::webhook::{Webhook, WebhookError, WebhookRole, payload};
 use platform::webhook_key::WebhookKey;
 use wechat::push::{Reply, ReplyError};
 
-/// What this function calls a webhook for.
+/// The role in which this function calls a webhook.
 pub const REPLY_WEBHOOK: WebhookRole = WebhookRole {
     variable: "REPLY_WEBHOOK_URL",
     user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")),
 };
 
-/// The longest answer that is read. A reply of eight articles has a few kilobytes.
+/// The longest response that is read. A reply of eight articles has a few kilobytes.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
 /// Why there is no reply that can be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum AskError {
-    /// Too little was left of the time for the answer. Nothing was sent.
+    /// Too little time was left for a response. Nothing was sent.
     #[error("no time was left for the reply webhook")]
     NoTime,
     /// The call failed.
     #[error("no reply from the reply webhook: {0}")]
     Call(#[from] WebhookError),
-    /// An answer that is no reply.
-    #[error("the reply webhook's answer cannot be used: {0}")]
+    /// A response that is not a valid reply.
+    #[error("the reply webhook's response cannot be used: {0}")]
     Malformed(#[from] ReplyError),
 }
 
 impl AskError {
-    /// A stable word for the metric.
+    /// The value of the metric's dimension.
     pub(crate) const fn reason(&self) -> &'static str {
         match self {
             Self::NoTime => "no-time",
@@ -43,10 +43,10 @@ impl AskError {
     }
 }
 
-/// Asks for the reply to one message; `None` is a service that has nothing to say.
+/// Asks for the reply to one message; `None` if the service has none.
 ///
 /// # Errors
-/// [`AskError`]. The service may have acted on the message all the same: do not ask again.
+/// [`AskError`]. The service may have acted on the message all the same: do not repeat the call.
 pub(crate) async fn ask(
     webhook: &Webhook,
     key: &WebhookKey,
@@ -76,7 +76,7 @@ mod tests {
     /// Long enough for any exchange on loopback.
     const PLENTY: Duration = Duration::from_secs(20);
 
-    /// Asks a service that answers with `answer`.
+    /// Asks a service that responds with `answer`.
     async fn ask_one(answer: impl IntoResponse + Clone + Send + Sync + 'static) -> Result<Option<Reply>, AskError> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
@@ -131,7 +131,7 @@ mod tests {
         // gzip of `{"type":"text","content":"x"}` begins like this; what follows does not matter.
         let compressed = ([(header::CONTENT_ENCODING, "gzip")], [0x1f, 0x8b, 8, 0].as_slice());
         assert_eq!(ask_one(compressed).await.unwrap_err(), AskError::Malformed(ReplyError::NotJson));
-        // Nor does the header alone change anything.
+        // The header alone changes nothing either.
         let plain = ([(header::CONTENT_ENCODING, "gzip")], r#"{"type":"none"}"#);
         assert_eq!(ask_one(plain).await, Ok(None));
     }

@@ -1,7 +1,7 @@
-//! Which platform the console is for, and its items.
+//! The platform that the console is for, and its items.
 //!
-//! Keys of the table begin with the platform's appid, which is in the platform's secret, and no role of the console's may read
-//! that. account-api says it.
+//! Keys of the table begin with the platform's appid, which is in the platform's secret, and no role of the console may
+//! read that. The console asks account-api for it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,13 +17,13 @@ use web::InternalError;
 use crate::Parts;
 use crate::functions::{Answer, Call, CallError, Caller, Function, Functions};
 
-/// The answer of account-api is believed for this long: an appid that was mistyped may be corrected.
+/// How long the response of account-api is used: an appid that was mistyped may be corrected.
 const BELIEVED: Duration = Duration::from_mins(10);
 
-/// A page waits for it this long, if it knows the platform.
+/// How long a page waits for account-api, if it knows the platform.
 const WAITED_FOR: Duration = Duration::from_secs(1);
 
-/// Where it does not answer, it is asked again after this long.
+/// The time before account-api is asked again if it does not respond.
 const ASKED_AGAIN: Duration = Duration::from_mins(1);
 
 access_to! {
@@ -46,14 +46,14 @@ access_to! {
     }
 }
 
-/// The platform's items, for the length of one request.
+/// The platform's items, for the duration of one request.
 #[derive(Clone)]
 pub(crate) struct Open {
     /// The platform.
     pub(crate) component: AppId,
     /// Its items.
     pub(crate) items: Items,
-    /// What the doctor looks at.
+    /// What the doctor reads.
     pub(crate) reads: diagnosis::Reads,
     /// The functions that act.
     pub(crate) functions: Functions,
@@ -61,13 +61,13 @@ pub(crate) struct Open {
 }
 
 impl Open {
-    /// The time by which the rules go.
+    /// The current time, by the clock that the rules use.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 }
 
-/// The platform, found when it is first needed.
+/// The platform, looked up when it is first needed.
 pub(crate) struct Platform {
     functions: Functions,
     table: Access<Items>,
@@ -98,12 +98,12 @@ impl Platform {
         Ok(Open { component, items, reads, functions: self.functions.clone(), clock: Arc::clone(&self.clock) })
     }
 
-    /// Finds out before the first request, for at most `bound`.
+    /// Looks the platform up before the first request, for at most `bound`.
     pub(crate) async fn find_ahead(&self, bound: Duration) {
         drop(timeout(bound, self.find()).await);
     }
 
-    /// The platform that account-api has named, and until when that is believed.
+    /// The platform that account-api has named, and until when that is used.
     fn known(&self) -> Option<(AppId, Timestamp)> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -113,12 +113,13 @@ impl Platform {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((component.clone(), until));
     }
 
-    /// Asks once more. What was known is still good where account-api does not answer: pages go on without it.
+    /// Asks once more. If account-api does not respond, the known platform is still used, so that pages remain
+    /// available.
     async fn find_again(&self, known: AppId) -> Result<AppId, InternalError> {
         let found = timeout(WAITED_FOR, self.find()).await;
         match found.unwrap_or_else(|_| Err(CallError::Malformed { function: Function::AccountApi }.into())) {
             Err(error) if !error.is_not_configured() => {
-                tracing::warn!("the platform is taken for the one of before: {error}");
+                tracing::warn!("the platform known before is still used: {error}");
                 self.believe(&known, ASKED_AGAIN);
                 Ok(known)
             }

@@ -1,4 +1,4 @@
-//! The style sheet, the script and the icon: files of our own whose names change with what is in them.
+//! The style sheet, the script and the icon: files of our own whose names change with their content.
 
 use std::sync::LazyLock;
 
@@ -10,12 +10,12 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use sha2::{Digest as _, Sha256};
 
-/// The rules of the console alone, behind those of all pages.
+/// The rules of the console alone, after those for all pages.
 const OWN_STYLE: &str = include_str!("../templates/console.css");
 const ICON: &str = include_str!("../templates/icon.svg");
 const SCRIPT: &str = include_str!("../templates/console.js");
 
-/// Bytes of a digest that are part of a name: enough that two versions never have one name.
+/// Characters of a digest that are part of a name: enough that two versions never share a name.
 const SHOWN: usize = 12;
 
 static STYLE: LazyLock<String> = LazyLock::new(|| [design::STYLE, OWN_STYLE].concat());
@@ -28,22 +28,22 @@ fn name(content: &str, extension: &str) -> String {
     format!("console-{}.{extension}", URL_SAFE_NO_PAD.encode(&digest[..SHOWN]))
 }
 
-/// Where the style sheet is.
+/// The path of the style sheet.
 pub(crate) fn style() -> String {
     format!("/console/assets/{}", *STYLE_NAME)
 }
 
-/// Where the script is.
+/// The path of the script.
 pub(crate) fn script() -> String {
     format!("/console/assets/{}", *SCRIPT_NAME)
 }
 
-/// Where the icon is.
+/// The path of the icon.
 pub(crate) fn icon() -> String {
     format!("/console/assets/{}", *ICON_NAME)
 }
 
-/// `GET /console/assets/{file}`: everybody may read them.
+/// `GET /console/assets/{file}`, without a session.
 pub(crate) async fn serve(Path(file): Path<String>) -> Response {
     let (content, kind) = if file == *STYLE_NAME {
         (STYLE.as_str(), "text/css; charset=utf-8")
@@ -52,7 +52,7 @@ pub(crate) async fn serve(Path(file): Path<String>) -> Response {
     } else if file == *ICON_NAME {
         (ICON, "image/svg+xml")
     } else {
-        // A page of another version asks for it: nobody may remember that it is not here.
+        // A page of another version requests it: no cache may store that it is missing here.
         return (StatusCode::NOT_FOUND, [(CACHE_CONTROL, "no-store")]).into_response();
     };
     let headers = [

@@ -1,20 +1,20 @@
-//! A bar chart, drawn here: what was done and what has failed, hour by hour.
+//! A bar chart as SVG: what was done and what has failed, hour by hour.
 
 use askama::Template;
 
 /// One bar.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Bar {
-    /// What the bar is for, such as `08:00`.
+    /// The label of the bar, such as `08:00`.
     pub(crate) label: String,
     pub(crate) done: u64,
     pub(crate) failed: u64,
 }
 
-/// Units of the picture: it is scaled to the width that there is.
+/// The width of the picture in its own units: it is scaled to the available width.
 const WIDTH: usize = 600;
 const HEIGHT: usize = 120;
-/// Every so many bars have a label.
+/// One label for this many bars.
 const LABELLED: usize = 6;
 
 #[derive(Template)]
@@ -44,11 +44,11 @@ impl Drawn<'_> {
     }
 }
 
-/// The chart as SVG; `said` says the same to those who do not see it.
+/// The chart as SVG; `said` describes it for those who cannot see it.
 pub(crate) fn bars(bars: &[Bar], said: &str) -> Option<String> {
     let most = bars.iter().map(|bar| bar.done + bar.failed).max().unwrap_or_default().max(1);
     let room = WIDTH / bars.len().max(1);
-    // What is not nothing can be seen.
+    // A value above zero is always visible.
     let height = |count: u64| match usize::try_from(count * (HEIGHT as u64 - 12) / most) {
         Ok(height) if count > 0 => height.max(2),
         _ => 0,

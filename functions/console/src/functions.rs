@@ -1,7 +1,8 @@
-//! The functions that act, as the console calls them: what an operator does is a request that a service could have made.
+//! Calls of the functions that act: an operator's act is a request that a service could have sent.
 //!
-//! The request is API Gateway's event (an HTTP API's, payload 2.0) whose authorizer is the operator. The gateway itself never
-//! names such an authorizer, so whoever can be an operator there is allowed to invoke the function (`lambda:InvokeFunction`).
+//! The request is API Gateway's event (an HTTP API's, payload 2.0) whose authorizer is the operator. The gateway itself
+//! never names such an authorizer, so only a role that may invoke the function (`lambda:InvokeFunction`) can act as an
+//! operator.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -41,12 +42,12 @@ pub(crate) struct Call {
     pub(crate) path: String,
     /// A JSON body.
     pub(crate) body: Option<Value>,
-    /// The version that a change is for.
+    /// The version that a change is based on.
     pub(crate) if_match: Option<String>,
 }
 
 impl Call {
-    /// A request to a route whose path has this id in it, if it has one.
+    /// A request to a route; `id` goes into its path, if the path has one.
     pub(crate) fn to(function: Function, method: Method, route: &'static str, id: Option<&str>) -> Self {
         let path = match (id, route.split_once('{'), route.split_once('}')) {
             (Some(id), Some((before, _)), Some((_, behind))) => format!("{before}{id}{behind}"),
@@ -61,33 +62,33 @@ impl Call {
     }
 }
 
-/// What a function has answered.
+/// The response of a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    /// JSON; `Null` where there is none.
+    /// The JSON body; `Null` if there is none.
     pub(crate) body: Value,
 }
 
-/// Who calls.
+/// The caller.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller<'a> {
     /// The operator's name.
     pub(crate) operator: &'a str,
-    /// Where the operator's request came from.
+    /// The address from which the operator's request came.
     pub(crate) source_ip: Option<IpAddr>,
 }
 
-/// Why there is no answer. What was asked for may have happened.
+/// Why there is no response. The act may have happened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
-    /// Lambda did not answer or refused.
+    /// Lambda did not respond, or refused.
     #[error(
         "{function} could not be called ({cause}): check the console's permission to invoke it, and the function's log"
     )]
     Unreachable { function: Function, cause: String },
-    /// The function ended with an error, or said something else than a response.
-    #[error("{function} did not answer with a response: its log says why")]
+    /// The function ended with an error, or returned something other than a response.
+    #[error("{function} did not return a response: its log says why")]
     Malformed { function: Function },
 }
 
@@ -100,11 +101,11 @@ impl fmt::Display for Function {
     }
 }
 
-/// A call from its request to its response, the start of the function included: those that are called answer within 9 s.
+/// The limit of a call, including the function's start: the called functions respond within 9 s.
 const CALL: Duration = Duration::from_secs(10);
 
-/// The client for calls of functions. A call is sent once: what an operator asks for may have happened although no answer
-/// came.
+/// The client for calls of functions. A call is sent once: what an operator requests may have happened although no
+/// response came.
 #[must_use]
 pub fn lambda_client(config: &SdkConfig) -> Client {
     let bound = TimeoutConfig::builder().operation_timeout(CALL).build();
@@ -126,7 +127,7 @@ impl Functions {
         Self { client, account_api, preauth_link }
     }
 
-    /// Calls a function, once. A response of any status is an answer.
+    /// Calls a function, once. A response of any status counts as one.
     pub(crate) async fn call(&self, call: Call, caller: Caller<'_>) -> Result<Answer, CallError> {
         let function = call.function;
         let name = match function {

@@ -1,4 +1,4 @@
-//! What is in front of every page: a session, and for forms that they are ours and that the operator may act.
+//! The checks before every page: a session, and for forms that they are our own and that the operator may act.
 
 use std::collections::BTreeMap;
 
@@ -22,16 +22,16 @@ use crate::session::{self, Cookie, Session};
 use crate::trouble::Trouble;
 use crate::view::View;
 
-/// What an operator needs for a page or a form.
+/// The right that an operator needs for a page or a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
-    /// To be an operator.
+    /// Being an operator.
     Look,
     /// The right to act.
     Act,
 }
 
-/// The longest form, in bytes: labels of an account at their longest.
+/// The longest form, in bytes, with the longest labels of an account.
 const FORM_LIMIT: usize = 64 * 1024;
 
 /// The fields of a form, each once.
@@ -43,23 +43,23 @@ impl Form {
         Self(form_urlencoded::parse(body).into_owned().collect())
     }
 
-    /// A field's text without white space around it; empty where it is missing.
+    /// A field's text without white space around it; empty if it is missing.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.0.get(name).map(|text| text.trim()).unwrap_or_default()
     }
 }
 
-/// Who asks, and of which platform.
+/// The operator of a request, and the platform.
 #[derive(Clone)]
 pub(crate) struct Asked {
     pub(crate) open: Open,
     pub(crate) session: Session,
     pub(crate) source: Source,
-    /// When the request must be answered.
+    /// When the response is due.
     pub(crate) until: Instant,
 }
 
-/// Lets bound browsers in.
+/// Admits bound browsers only.
 pub(crate) async fn bound_browsers_only(State(console): State<Console>, mut request: Request, next: Next) -> Response {
     let until = Instant::now() + console.0.parts.limits.page;
     let mut view = View::of(&console, &request);
@@ -99,7 +99,8 @@ async fn session_of(
     Ok(session.map(|session| (open, session)))
 }
 
-/// Refuses a form that is not ours, and whoever may only look. The form's fields become an extension of the request.
+/// Refuses a form that is not ours, and any form that the operator may not send. The form's fields become an extension
+/// of the request.
 async fn checked(console: &Console, view: &View, session: &Session, request: &mut Request) -> Result<(), Response> {
     if needs(request) == Needs::Act && !session.operator.may_act() {
         return Err(view.may_only_look());
@@ -120,16 +121,17 @@ async fn checked(console: &Console, view: &View, session: &Session, request: &mu
     Ok(())
 }
 
-/// What the route of a request needs. A form that nobody has named acts; what is no page has nothing to hide.
+/// The right that a request's route needs: to act for a form that is not listed, to look for a page that does not
+/// exist.
 fn needs(request: &Request) -> Needs {
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    // A router answers HEAD as it answers GET.
+    // A router handles HEAD like GET.
     let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
     let page = crate::PAGES.iter().find(|page| Some(page.path) == path && page.method == method);
     page.map_or(if method == Method::GET { Needs::Look } else { Needs::Act }, |page| page.needs)
 }
 
-/// Whether a form was sent by a page of ours, as the browser says. Every browser says so with a form.
+/// Whether a form was sent by a page of ours, according to the browser. Every browser says so with a form.
 pub(crate) fn is_from_ourselves(headers: &HeaderMap, own: &str) -> bool {
     let is_own = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()) == Some(own);
     let site = headers.get(SEC_FETCH_SITE).and_then(|site| site.to_str().ok());

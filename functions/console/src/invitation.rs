@@ -1,7 +1,7 @@
-//! `/console/invitations/{code}`: how a browser is bound.
+//! `/console/invitations/{code}`: the page that binds a browser.
 //!
-//! Reading the page changes nothing: programs that look at what is in a chat may read it, too. The button binds the browser
-//! that it is pressed in, once.
+//! Loading the page changes nothing, since programs that preview links in a chat may load it too. The button binds the
+//! browser in which it is pressed, once.
 
 use askama::Template;
 use axum::extract::{Path, Request, State};
@@ -42,7 +42,7 @@ pub(crate) async fn show(State(console): State<Console>, Path(code): Path<String
     shown.unwrap_or_else(|trouble| view.trouble(&console, "showing an invitation", trouble))
 }
 
-/// Whom an invitation is for that can still be used.
+/// The operator of an invitation that can still be used.
 async fn invited(console: &Console, code: &str) -> Result<Option<OperatorName>, Trouble> {
     let Some(code) = InvitationCode::parse(code) else { return Ok(None) };
     let open = console.0.platform.open().await?;
@@ -98,10 +98,10 @@ fn over(view: &View) -> Response {
     )
 }
 
-/// A browser in words that its owner recognizes, by its `User-Agent`: `Chrome, Windows`. The store shortens what is left of
-/// others.
+/// A browser's name that its owner recognizes, from its `User-Agent`: `Chrome, Windows`. The store shortens the
+/// `User-Agent` of other browsers.
 fn browser_label(headers: &HeaderMap) -> String {
-    // The first that fits: later ones are part of the names of earlier ones.
+    // The first that matches: later ones are part of the names of earlier ones.
     const PROGRAMS: [(&str, &str); 7] = [
         ("MicroMessenger", "WeChat"),
         ("Edg", "Edge"),

@@ -1,12 +1,12 @@
 //! The operators' console: pages for the people who look after merchants.
 //!
-//! The pages are rendered here. Their script only makes them more pleasant, so everything works without it. What they show is
-//! read from the table with projections that leave out every secret, and no role that runs this could read one. What an
-//! operator does goes through the functions that do it for services (`functions`), so there is one way to do a thing.
+//! The pages are rendered here. Everything works without their script, which only makes them more pleasant. What they
+//! show is read from the table with projections that leave out every secret, and no role that runs this could read one.
+//! An operator's acts go through the functions that services use (`functions`), so there is one way to do a thing.
 //!
-//! `session` says who looks: a browser that an invitation has bound. `guard` is in front of every page: nobody reaches one
-//! without a session, no form is taken from another site, and nobody acts who may only look. `visit` carries out what a form
-//! asks for, and writes it into the audit first. Each page is a module of `pages`.
+//! `session` identifies the operator: by a browser that an invitation has bound. `guard` comes before every page:
+//! nobody reaches one without a session, no form is accepted from another site, and nobody acts who may only look.
+//! `visit` carries out what a form requests, after writing it into the audit. Each page is a module of `pages`.
 
 mod access;
 mod assets;
@@ -44,7 +44,7 @@ pub use self::functions::lambda_client;
 pub use self::guard::Needs;
 use self::view::View;
 
-/// Where the console is, below our own origin.
+/// The path of the console, below our own origin.
 pub const BASE: &str = "/console";
 
 /// What the console is built from.
@@ -54,17 +54,17 @@ pub struct Parts {
     pub table: Table,
     /// The functions that act.
     pub lambda: Client,
-    /// Where the rules read the time.
+    /// The clock that the rules use.
     pub clock: SharedClock,
     /// Random bytes.
     pub random: Random,
-    /// Where metrics go.
+    /// The sink for metrics.
     pub metrics: Metrics,
-    /// Bounds on every wait.
+    /// The bound on each wait.
     pub limits: Limits,
-    /// What the environment says.
+    /// The configuration from the environment.
     pub config: ConsoleConfig,
-    /// The other pages of `cargo run`, to which the navigation leads too. In the cloud there are none.
+    /// The other pages of `cargo run`, to which the navigation leads too. There are none in the cloud.
     pub neighbours: Arc<[Neighbour]>,
 }
 
@@ -85,7 +85,7 @@ impl Console {
         Self(Arc::new(Inner { parts, platform }))
     }
 
-    /// Gets ready for the first request: the table is connected to, and the platform is known.
+    /// Prepares for the first request: connects to the table, and looks the platform up.
     pub async fn get_ready(&self) {
         let Parts { table, limits, .. } = &self.0.parts;
         let bound = limits.head_start;
@@ -97,18 +97,18 @@ impl Console {
     }
 }
 
-/// A page or a form: what an operator needs in order to reach it is said with each.
+/// A page or a form, with the right that an operator needs to reach it.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
     /// The method.
     pub method: &'static Method,
-    /// The path, in the router's words.
+    /// The path, in the router's syntax.
     pub path: &'static str,
-    /// What an operator needs.
+    /// The right that an operator needs.
     pub needs: Needs,
 }
 
-/// Everything that is behind a session.
+/// All pages and forms that need a session.
 pub static PAGES: LazyLock<Vec<Page>> = LazyLock::new(|| routes().into_iter().map(|(page, _)| page).collect());
 
 fn looks(path: &'static str, handler: MethodRouter<Console>) -> (Page, MethodRouter<Console>) {
@@ -119,7 +119,7 @@ fn acts(path: &'static str, handler: MethodRouter<Console>) -> (Page, MethodRout
     (Page { method: &Method::POST, path, needs: Needs::Act }, handler)
 }
 
-/// What an operator does for their own browsers only.
+/// A form with which operators change only their own browsers.
 fn own(path: &'static str, handler: MethodRouter<Console>) -> (Page, MethodRouter<Console>) {
     (Page { method: &Method::POST, path, needs: Needs::Look }, handler)
 }
@@ -170,7 +170,7 @@ pub fn router(console: Console) -> Router {
         .with_state(console)
 }
 
-/// What is where no page is, for whoever the guard has let in.
+/// The response if there is no such page, for operators whom the guard has admitted.
 fn nothing_here(request: &Request, status: StatusCode) -> Response {
     request.extensions().get::<View>().map_or_else(|| status.into_response(), |view| view.nothing_here(status))
 }

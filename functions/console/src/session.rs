@@ -1,10 +1,10 @@
-//! Who looks: a browser that an invitation has bound.
+//! Sessions: an operator is identified by a browser that an invitation has bound.
 //!
-//! The cookie has a secret, the table a digest of it. Once a day a browser is offered a new one, and from the moment when it
-//! comes with that, the old one is worth nothing: a copy of a cookie works until its owner looks at the console on another
-//! day. Whoever comes with an older one has a copy, or is the owner of what somebody else has copied: the browser is ended,
-//! for both. So that this is seen however often the secret was replaced since, the cookie also has a part that stays, the
-//! lineage, and whoever comes with that has once had the browser's cookie.
+//! The cookie has a secret, the table a digest of it. Once a day a browser is offered a new one, and as soon as it
+//! comes with that, the old one is worthless: a copy of a cookie works only until its owner uses the console on another
+//! day. A browser that comes with an older secret has a copy, or its own cookie has been copied: the browser is ended,
+//! for both. So that this is noticed however often the secret was replaced since, the cookie also has a part that
+//! stays, the lineage, which proves that its holder once had the browser's cookie.
 
 use std::time::Duration;
 
@@ -22,11 +22,11 @@ use crate::access::Open;
 /// A secret is replaced when it is this old.
 const ROTATED_AFTER: Duration = Duration::from_hours(24);
 
-/// A response may be lost: a browser that has not come with the secret that it was offered is offered another one after this
-/// time. For as long an old secret is good in requests that were under way when it was replaced.
+/// A response may be lost: a browser that has not come with the secret that it was offered is offered another one after
+/// this time. An old secret is accepted for the same time, for requests that were in progress when it was replaced.
 const UNDER_WAY: Duration = Duration::from_mins(1);
 
-/// What a browser holds.
+/// The cookie of a browser.
 #[derive(Debug, Clone)]
 pub(crate) struct Cookie {
     operator: OperatorName,
@@ -36,13 +36,13 @@ pub(crate) struct Cookie {
     secret: SecretString,
 }
 
-/// What all cookies of a browser have in common. Only whoever has had one of them, or its pages, knows it.
+/// The part that all cookies of a browser share. Only the holder of one of them, or of its pages, knows it.
 fn lineage(form_token: &SecretString) -> Digest {
     Digest::of(&["console-lineage", form_token.expose_secret()])
 }
 
 impl Cookie {
-    /// A new one for the browser whose forms have this token.
+    /// A new cookie for the browser whose forms have this token.
     pub(crate) fn generate(
         operator: &OperatorName,
         browser: &BrowserId,
@@ -58,7 +58,7 @@ impl Cookie {
         let name = name(secure);
         let mut sent = cookies(headers).filter(|(sent, _)| *sent == name);
         let (Some((_, value)), None) = (sent.next(), sent.next()) else { return None };
-        // An operator's name may have dots in it.
+        // An operator's name may contain dots.
         let (rest, secret) = value.rsplit_once('.')?;
         let (rest, lineage) = rest.rsplit_once('.')?;
         let (operator, browser) = rest.rsplit_once('.')?;
@@ -70,17 +70,17 @@ impl Cookie {
         })
     }
 
-    /// Whether it is one of this browser's, of whatever day.
+    /// Whether it belongs to this browser, from whatever day.
     fn is_of(&self, browser: &Browser) -> bool {
         lineage(&browser.form_token).matches(&Digest::from_stored(self.lineage.expose_secret()))
     }
 
-    /// What is kept of it.
+    /// What is stored of it.
     pub(crate) fn digest(&self) -> SecretDigest {
         SecretDigest::of(&self.secret)
     }
 
-    /// The header that hands it out, for as long as the browser is bound.
+    /// The header that sets it, for as long as the browser is bound.
     pub(crate) fn header(&self, life: Duration, secure: bool) -> Option<HeaderValue> {
         let [lineage, secret] = [&self.lineage, &self.secret].map(SecretString::expose_secret);
         let value = format!("{}.{}.{lineage}.{secret}", self.operator, self.browser);
@@ -93,16 +93,16 @@ const fn name(secure: bool) -> &'static str {
     if secure { "__Host-console" } else { "console" }
 }
 
-/// A browser that is bound, and to whom.
+/// A bound browser, and its operator.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
     pub(crate) operator: Operator,
     pub(crate) browser: Browser,
-    /// What the browser is to have from now on.
+    /// The cookie that the browser gets now.
     pub(crate) new_cookie: Option<Cookie>,
 }
 
-/// Whose browser a request has come from; `None` where it is nobody's.
+/// The operator and browser of a request; `None` if the browser is not bound.
 pub(crate) async fn find(
     open: &Open,
     cookie: &Cookie,
@@ -117,7 +117,7 @@ pub(crate) async fn find(
         tracing::warn!(
             operator = %operator.name,
             browser = %browser.id,
-            "a browser is ended: it came with a secret that is not its own any more, so there is a copy of its cookie"
+            "a browser was ended: it sent a secret that has been replaced, so there is a copy of its cookie"
         );
         let actor = source.actor(CONSOLE_ITSELF.to_owned());
         browsers.end(&operator.name, &browser.id, &actor, now).await?;
@@ -130,19 +130,19 @@ pub(crate) async fn find(
     let mut new_cookie = None;
     if is_current && is_to_be_replaced(&browser, now) {
         let offered = Cookie::generate(&operator.name, &browser.id, &browser.form_token, random);
-        // Of requests at the same moment one offers a secret. Where it cannot be written, the next request offers one.
+        // Of simultaneous requests, one offers a secret. If it cannot be written, the next request offers one.
         match browsers.offer(&browser, &offered.digest(), now).await {
             Ok(WriteOutcome::Stored) => new_cookie = Some(offered),
             Ok(_) => {}
-            Err(error) => tracing::warn!("a browser is offered no new secret: {error}"),
+            Err(error) => tracing::warn!("a browser was not offered a new secret: {error}"),
         }
     }
     note_seen(open, &browser, now).await;
     Ok(Some(Session { operator, browser, new_cookie }))
 }
 
-/// The secret that was offered becomes the browser's. Returns the browser as it is then, and whether it is known to be so:
-/// not where another request was first, and where it cannot be written, which leaves the secret on offer.
+/// Makes the offered secret the browser's own. Returns the updated browser, and whether the update is certain: not if
+/// another request was first, or if it cannot be written, which leaves the secret on offer.
 async fn taken(open: &Open, browser: Browser, now: Timestamp) -> (Browser, bool) {
     match (open.items.browsers.take(&browser, now).await, browser.next.clone()) {
         (Ok(WriteOutcome::Stored), Some((secret, rotated_at))) => {
@@ -151,13 +151,13 @@ async fn taken(open: &Open, browser: Browser, now: Timestamp) -> (Browser, bool)
         }
         (Ok(_), _) => (browser, false),
         (Err(error), _) => {
-            tracing::warn!("a browser has not taken its new secret: {error}");
+            tracing::warn!("the new secret of a browser was not stored: {error}");
             (browser, false)
         }
     }
 }
 
-/// Notes the day, once a day.
+/// Records the day, once a day.
 async fn note_seen(open: &Open, browser: &Browser, now: Timestamp) {
     let today = now.rfc3339();
     let Some(today) = today.get(..DAY) else { return };
@@ -165,22 +165,22 @@ async fn note_seen(open: &Open, browser: &Browser, now: Timestamp) {
         return;
     }
     if let Err(error) = open.items.browsers.note_seen(browser, today).await {
-        tracing::warn!("the day on which a browser came is not noted: {error}");
+        tracing::warn!("the day on which a browser was used was not recorded: {error}");
     }
 }
 
 /// Characters of a day, `2026-01-31`.
 const DAY: usize = 10;
 
-/// Which of a browser's secrets somebody holds who has one of its cookies.
+/// Which of a browser's secrets the holder of one of its cookies has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Held {
     Current,
-    /// The one that is to be the current one.
+    /// The one on offer, about to become the current one.
     Offered,
-    /// The last one, and requests with it may still be under way.
+    /// The previous one, with which requests may still be in progress.
     JustReplaced,
-    /// One of before, although the current one has been seen for a while, or one that another one was offered instead of.
+    /// An older one although the current one has been in use for a while, or one whose offer was replaced by another.
     Copied,
 }
 

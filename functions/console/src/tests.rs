@@ -1,11 +1,11 @@
-//! What can be seen without a table. The rest are stories.
+//! Tests that need no table. The rest are stories.
 
 use std::collections::BTreeSet;
 
 use super::*;
 
 #[test]
-fn whoever_may_only_look_reaches_no_form_that_acts() {
+fn an_operator_who_may_only_look_reaches_no_form_that_acts() {
     let forms: Vec<&Page> = PAGES.iter().filter(|page| page.method == Method::POST).collect();
     let own = ["/console/browsers/{browser_id}/end", "/console/language"];
     for form in &forms {
@@ -27,7 +27,7 @@ fn each_form_has_its_token_and_only_pictures_of_ours_are_not_escaped() {
             continue;
         }
         pages += 1;
-        // An invitation's reader has no session yet.
+        // The reader of an invitation has no session yet.
         let by_hand = text.matches("method=\"post\"").count();
         let expected = usize::from(["base.html", "forms.html", "invitation.html"].contains(&name));
         assert_eq!(by_hand, expected, "{name}: a form is written with forms::form");

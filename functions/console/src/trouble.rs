@@ -8,36 +8,37 @@ use web::InternalError;
 use crate::functions::Answer;
 use crate::words;
 
-/// Why an operator does not get what was asked for.
+/// Why an operator's request was not fulfilled.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// There is no such thing, or no longer.
+    /// There is no such thing, or it no longer exists.
     Unknown(Thing),
-    /// The address has a part that cannot be one of ours.
+    /// The URL has a part that cannot be one of ours.
     Address,
     /// A function refuses to do it.
     Refused(Refusal),
-    /// An act may have been done.
+    /// An act may or may not have been done.
     Unclear {
         /// Why that is not known.
         why: Unclear,
-        /// The page that shows whether it was; `None` for the page that has the form.
+        /// The page that shows whether it was; `None` for the page with the form.
         seen_at: Option<&'static str>,
     },
-    /// Not the operator's fault: logged, and answered with a reference.
+    /// Not the operator's fault: logged, and shown with a reference.
     Internal(InternalError),
 }
 
 /// Why it is not known whether an act was done.
 #[derive(Debug)]
 pub(crate) enum Unclear {
-    /// The function has failed, and has written down why.
+    /// The function failed, and has logged why.
     Failed(Refusal),
-    /// It has not answered.
+    /// It has not responded.
     Unanswered(InternalError),
 }
 
-/// Problems of a function that it has before it does anything, although their status says that it is not the caller's fault.
+/// Problems that a function reports before it has any effect, although their status says that the caller is not at
+/// fault.
 const BEFORE_ANY_EFFECT: [&str; 7] = [
     "address-refused",
     "not-configured",
@@ -48,7 +49,7 @@ const BEFORE_ANY_EFFECT: [&str; 7] = [
     "wechat-unreachable",
 ];
 
-/// Something that an address names.
+/// Something that a URL names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Thing {
     Account,
@@ -66,14 +67,14 @@ pub(crate) struct Refusal {
     pub(crate) kind: String,
     /// What is wrong, in English.
     pub(crate) detail: String,
-    /// WeChat's code, where WeChat has refused.
+    /// WeChat's code, if WeChat refused.
     pub(crate) errcode: Option<i64>,
-    /// The reference of what is in the function's log.
+    /// The reference of the entry in the function's log.
     pub(crate) reference: Option<String>,
 }
 
 impl Refusal {
-    /// A response that is none of success.
+    /// The problem of a response that is not a success.
     pub(crate) fn of(answer: &Answer) -> Self {
         let text = |member: &str| answer.body[member].as_str().map(str::to_owned);
         let kind = text("type").unwrap_or_default();
@@ -86,7 +87,7 @@ impl Refusal {
         }
     }
 
-    /// Whether what was asked for was certainly not done.
+    /// Whether the act was certainly not done.
     pub(crate) fn is_certain(&self) -> bool {
         self.status.is_client_error() || BEFORE_ANY_EFFECT.contains(&self.kind.as_str())
     }
@@ -94,7 +95,7 @@ impl Refusal {
     /// What is wrong and what to do.
     pub(crate) fn said(&self, language: Language) -> String {
         match self.errcode {
-            // What a function refuses by itself may name a code that WeChat has said before.
+            // What a function refuses itself may name a code that WeChat returned before.
             Some(errcode) if self.kind.starts_with("wechat-") => words::refused_by_wechat(errcode, language),
             _ => words::refusal(&self.kind, &self.detail, language),
         }
@@ -102,7 +103,7 @@ impl Refusal {
 }
 
 impl Trouble {
-    /// What a function's problem means for what an operator wanted done.
+    /// What a function's problem means for an operator's act.
     pub(crate) fn of_act(refusal: Refusal) -> Self {
         if refusal.is_certain() { Self::Refused(refusal) } else { Self::unclear(Unclear::Failed(refusal)) }
     }
@@ -111,7 +112,7 @@ impl Trouble {
         Self::Unclear { why, seen_at: None }
     }
 
-    /// The same; whether an act was done is to be seen on this page.
+    /// The same; this page shows whether an act was done.
     pub(crate) fn seen_at(self, path: &'static str) -> Self {
         match self {
             Self::Unclear { why, .. } => Self::Unclear { why, seen_at: Some(path) },

@@ -1,4 +1,4 @@
-//! What every page has: language, navigation, who is signed in, times, and the headers of a response.
+//! The common parts of all pages: language, navigation, the operator, times, and the headers of a response.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -30,25 +30,25 @@ use crate::{Console, PAGES, assets};
 /// The cookie with the language that the viewer has chosen.
 pub(crate) const LANGUAGE: &str = "console-language";
 
-/// Beijing's time is this far from UTC, all year.
+/// The offset of Beijing's time from UTC, all year.
 const BEIJING: Duration = Duration::from_hours(8);
 
-/// What a page is made of besides its own content.
+/// The frame of a page, around its own content.
 #[derive(Clone)]
 pub(crate) struct View {
     pub(crate) language: Language,
     pub(crate) title: String,
-    /// Where the style sheet is.
+    /// The path of the style sheet.
     pub(crate) style: String,
-    /// Where the script is.
+    /// The path of the script.
     pub(crate) script: String,
-    /// Where the icon is.
+    /// The path of the icon.
     pub(crate) icon: String,
     section: Option<Section>,
     neighbours: Arc<[Neighbour]>,
     /// Path and query, to come back to.
     path: String,
-    /// Whether it is what comes of a form.
+    /// Whether it is the response to a form.
     is_form: bool,
     done: Option<Done>,
     signed_in: Option<SignedIn>,
@@ -66,7 +66,7 @@ pub(crate) struct Entry {
     pub(crate) is_here: bool,
 }
 
-/// Who looks.
+/// The operator.
 #[derive(Clone)]
 struct SignedIn {
     name: String,
@@ -74,19 +74,19 @@ struct SignedIn {
     form_token: SecretString,
 }
 
-/// A page that says one thing.
+/// A page with a single message.
 #[derive(Template)]
 #[template(path = "sentence.html")]
 struct Sentence<'a> {
     v: &'a View,
     says: &'a str,
-    /// The number of what is in the log.
+    /// The number of the entry in the log.
     reference: Option<&'a str>,
-    /// Where to look next.
+    /// The page to go to next.
     way: Way<'a>,
 }
 
-/// A page that another one leads to.
+/// A link to another page.
 struct Way<'a> {
     path: &'a str,
     title: &'a str,
@@ -94,13 +94,13 @@ struct Way<'a> {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand references on")]
 impl View {
-    /// The frame of a request's page, before it is known who looks.
+    /// The frame of a request's page, before the operator is known.
     pub(crate) fn of(console: &Console, request: &Request) -> Self {
         let is_form = request.method() == Method::POST;
         let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
         let asked: Vec<(Cow<'_, str>, Cow<'_, str>)> = form_urlencoded::parse(query.as_bytes()).collect();
         let (done, others): (Vec<_>, Vec<_>) = asked.into_iter().partition(|(name, _)| name == "done");
-        // An address in a chat must not say that something was done.
+        // A URL from a chat must not claim that something was done.
         let done = done.first().filter(|_| is_led_here_by_us(request.headers()));
         let path = if is_form { page_above(request) } else { with_query(path, others) };
         Self {
@@ -135,12 +135,12 @@ impl View {
         Self { title: title.into(), component: component.to_owned(), ..self.clone() }
     }
 
-    /// The same of a page that can be opened there.
+    /// The same for a page that can be opened at this path.
     pub(crate) fn at(self, path: String) -> Self {
         Self { path, ..self }
     }
 
-    /// The text of the two that is in the viewer's language.
+    /// The one of the two texts that is in the viewer's language.
     pub(crate) fn t<'a>(&self, chinese: &'a str, english: &'a str) -> &'a str {
         self.language.pick(chinese, english)
     }
@@ -187,12 +187,12 @@ impl View {
         Section::ALL.iter().map(entry).collect()
     }
 
-    /// Pages next to the console that the navigation leads to.
+    /// Pages next to the console to which the navigation leads.
     pub(crate) fn neighbours(&self) -> &[Neighbour] {
         &self.neighbours
     }
 
-    /// What was done, where an act has led here.
+    /// What was done, if an act has led here.
     pub(crate) fn done(&self) -> Option<&'static str> {
         self.done.map(|done| done.said(self.language))
     }
@@ -201,7 +201,7 @@ impl View {
         self.now
     }
 
-    /// A moment in Beijing's time; the script adds the viewer's own where that is another one.
+    /// A moment in Beijing's time; the script adds the viewer's own if it differs.
     pub(crate) fn time(&self, at: &Timestamp) -> HtmlSafeOutput<String> {
         let (machine, beijing) = (at.rfc3339(), at.plus(BEIJING).rfc3339());
         let shown = match (beijing.get(0..10), beijing.get(11..16)) {
@@ -227,7 +227,7 @@ impl View {
         phrase::ago(*at, self.now, self.language)
     }
 
-    /// When something is done that is done by itself: how long it is until then, or that it is the next thing to be done.
+    /// When something automatic will be done: the time until then, or that it is done at the next run.
     pub(crate) fn due(&self, at: &Timestamp) -> String {
         if *at > self.now { self.span_to(at) } else { self.t("即将进行", "at the next run").to_owned() }
     }
@@ -238,7 +238,7 @@ impl View {
         Ok(self.secured((status, Html(html)).into_response()))
     }
 
-    /// A page that says one thing.
+    /// A page with a single message.
     pub(crate) fn sentence(&self, status: StatusCode, title: &str, sentence: &str) -> Response {
         self.sentence_with(status, title, sentence, None)
     }
@@ -247,7 +247,7 @@ impl View {
         self.sentence_to(status, title, sentence, reference, Section::Overview.path())
     }
 
-    /// The same with another way on than to the overview.
+    /// The same with a link to another page than the overview.
     fn sentence_to(
         &self,
         status: StatusCode,
@@ -265,7 +265,7 @@ impl View {
         page.unwrap_or_else(|_| self.secured(status.into_response()))
     }
 
-    /// On to another page of the console, which says what was done.
+    /// A redirect to another page of the console, which says what was done.
     pub(crate) fn see(&self, path: &str, done: Option<Done>) -> Response {
         let path = match done {
             Some(done) => with_query(path, [("done", done.word())]),
@@ -278,11 +278,12 @@ impl View {
         self.secured(response)
     }
 
-    /// What somebody gets whose browser is not bound.
+    /// The response to a browser that is not bound.
     pub(crate) fn not_bound(&self, headers: &HeaderMap, method: &Method) -> Response {
         let site = headers.get(SEC_FETCH_SITE).and_then(|site| site.to_str().ok());
         if method == Method::GET && site == Some("cross-site") {
-            // From a chat or a mail the cookie does not come along (SameSite=Strict). From a page of our own it does.
+            // After a link in a chat or a mail the cookie is not sent (SameSite=Strict). After one on a page of ours it
+            // is.
             let mut response = self.sentence(
                 StatusCode::OK,
                 self.t("正在打开控制台", "Opening the console"),
@@ -304,7 +305,7 @@ impl View {
         )
     }
 
-    /// What is where no page is.
+    /// The response if there is no such page.
     pub(crate) fn nothing_here(&self, status: StatusCode) -> Response {
         self.sentence(
             status,
@@ -316,7 +317,7 @@ impl View {
         )
     }
 
-    /// The page where something else cannot be shown or done.
+    /// The page that says why something cannot be shown or done.
     pub(crate) fn trouble(&self, console: &Console, what: &str, trouble: Trouble) -> Response {
         match trouble {
             Trouble::Unknown(Thing::Account) => self.sentence_to(
@@ -393,7 +394,7 @@ impl View {
                     self.t("暂时无法使用", "Not available at the moment"),
                     self.t(
                         "请稍后再试。如问题仍然存在，请将下面的错误编号告知平台的工程师，日志中有相同的编号。",
-                        "Try again in a moment. If it stays like this, give this number to an engineer of the platform: the log \
+                        "Try again in a moment. If this persists, give this number to an engineer of the platform: the log \
                          names the cause next to it.",
                     ),
                     Some(reference.as_str()),
@@ -402,7 +403,7 @@ impl View {
         }
     }
 
-    /// Nothing is stored, framed, or told to others.
+    /// Forbids caching, framing, and a referrer for other sites.
     pub(crate) fn secured(&self, mut response: Response) -> Response {
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -419,7 +420,7 @@ impl View {
     }
 }
 
-/// Of our own origin the console's part alone: other functions serve files there that others have handed in.
+/// Of our own origin only the console's part is allowed: other functions serve files there that others have supplied.
 fn policy(origin: &str) -> HeaderValue {
     let (ours, files) = (format!("{origin}/console/"), format!("{origin}/console/assets/"));
     let policy = format!(
@@ -427,23 +428,23 @@ fn policy(origin: &str) -> HeaderValue {
          frame-ancestors 'none'; base-uri 'none'",
         picture_sources()
     );
-    // Domains are ASCII; were they not, the strictest policy is the safe one.
+    // Domains are ASCII; if they were not, the strictest policy is the safe one.
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
-/// The language that the viewer has chosen, or else the browser's.
+/// The language that the viewer has chosen, otherwise the browser's.
 fn language(headers: &HeaderMap) -> Language {
     let chosen = cookies(headers).find(|(name, _)| *name == LANGUAGE).map(|(_, tag)| tag.to_owned());
     let chosen = chosen.and_then(|tag| Language::ALL.into_iter().find(|language| language.tag() == tag));
     chosen.unwrap_or_else(|| AcceptLanguage::of(headers).0)
 }
 
-/// Whether the browser says that a page of our own has led here, or nothing.
+/// Whether the browser says that a page of ours led here, or says nothing.
 fn is_led_here_by_us(headers: &HeaderMap) -> bool {
     headers.get(SEC_FETCH_SITE).is_none_or(|site| site == "same-origin")
 }
 
-/// The page that has the form of a request: the nearest one above, in the tree of paths.
+/// The page that contains a request's form: the nearest one above, in the tree of paths.
 fn page_above(request: &Request) -> String {
     let mut path = request.uri().path();
     let mut route = request.extensions().get::<MatchedPath>().map_or(path, MatchedPath::as_str);
@@ -457,7 +458,7 @@ fn page_above(request: &Request) -> String {
     path.to_owned()
 }
 
-/// A path with those fields, in its query, that have a value.
+/// A path with those fields in its query that have a value.
 pub(crate) fn with_query<N: AsRef<str>, V: AsRef<str>>(path: &str, fields: impl IntoIterator<Item = (N, V)>) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(fields.into_iter().filter(|(_, value)| !value.as_ref().is_empty()));

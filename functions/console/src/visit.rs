@@ -1,4 +1,4 @@
-//! A request of an operator whose browser is bound: what every page and every act works with.
+//! A request of an operator with a bound browser: what every page and every act works with.
 
 use std::future::Future;
 
@@ -19,7 +19,7 @@ use crate::trouble::{Refusal, Trouble, Unclear};
 use crate::view::View;
 use crate::words::Section;
 
-/// A request that the guard has let in.
+/// A request that the guard has admitted.
 pub(crate) struct Visit {
     console: Console,
     view: View,
@@ -39,16 +39,16 @@ pub(crate) struct OpenVisit {
     view: View,
 }
 
-/// What an operator does, as the audit has it.
+/// An operator's act, as the audit has it.
 #[derive(Debug, Clone)]
 pub(crate) struct Act {
-    /// What: a word such as `account.label`.
+    /// The act, such as `account.label`.
     pub(crate) what: &'static str,
     /// The account that it is done to.
     pub(crate) account: Option<AppId>,
-    /// What else it is done to, such as a link's id.
+    /// Its other object, such as a link's id.
     pub(crate) subject: Option<String>,
-    /// What there is to know in addition.
+    /// Further details.
     pub(crate) detail: Option<String>,
 }
 
@@ -69,7 +69,7 @@ impl FromRequestParts<Console> for Visit {
 
     async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Response> {
         let extensions = &mut parts.extensions;
-        // Without the guard in front of it nobody gets anywhere.
+        // Without the guard before it nobody gets anywhere.
         let (Some(view), Some(asked)) = (extensions.get::<View>(), extensions.get::<Asked>()) else {
             return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response());
         };
@@ -80,7 +80,8 @@ impl FromRequestParts<Console> for Visit {
 }
 
 impl Visit {
-    /// Answers with the result of `work`, or with a page that says what is the matter. `what` names the request in the log.
+    /// Responds with the result of `work`, or with a page that explains the failure. `what` names the request in the
+    /// log.
     pub(crate) async fn answer<F>(self, what: &'static str, work: impl FnOnce(OpenVisit) -> F) -> Response
     where
         F: Future<Output = Result<Response, Trouble>> + Send + 'static,
@@ -91,7 +92,7 @@ impl Visit {
         let visit = OpenVisit { console: console.clone(), open, asked, form, query, view: view.clone() };
         let answered = spawn_with_timeout(bound, Box::pin(work(visit))).await;
         answered
-            // What a form asked for goes on, and may still be done.
+            // The act that a form requested continues, and may still be done.
             .unwrap_or_else(|error| {
                 Err(if view.is_form() { Trouble::unclear(Unclear::Unanswered(error)) } else { error.into() })
             })
@@ -115,18 +116,18 @@ impl OpenVisit {
         self.view(section.title(self.view.language))
     }
 
-    /// The frame of what has no page of its own.
+    /// The frame of a response that has no page of its own.
     pub(crate) const fn frame(&self) -> &View {
         &self.view
     }
 
-    /// A parameter of the query without white space around it; empty where it is missing.
+    /// A parameter of the query without white space around it; empty if it is missing.
     pub(crate) fn parameter(&self, name: &str) -> String {
         let found = form_urlencoded::parse(self.query.as_bytes()).find(|(found, _)| found == name);
         found.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
     }
 
-    /// What a parameter says, if it is given: an address that says something else is none of ours.
+    /// The parsed value of a parameter, if it is given: a URL with an invalid one is not ours.
     pub(crate) fn read<T>(&self, name: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Trouble> {
         match self.parameter(name).as_str() {
             "" => Ok(None),
@@ -139,7 +140,7 @@ impl OpenVisit {
         self.read(name, |text| AppId::parse(text).ok())
     }
 
-    /// Does what an operator asks for. It is in the audit before it is done; what came of it is added.
+    /// Does what an operator requests. The act is in the audit before it is done; its outcome is added.
     pub(crate) async fn act(&self, act: &Act, call: Call) -> Result<Answer, Trouble> {
         let audit = &self.open.items.audit_log;
         let entry = self.entry(act);
@@ -151,7 +152,7 @@ impl OpenVisit {
             Ok(_) | Err(_) => "unknown".to_owned(),
         };
         if let Err(error) = audit.finish(&entry.place(), &outcome).await {
-            tracing::warn!("the audit does not have what came of an act: {error}");
+            tracing::warn!("the outcome of an act is missing from the audit: {error}");
         }
         match answered {
             Ok(answer) if answer.status.is_success() => Ok(answer),
@@ -160,20 +161,20 @@ impl OpenVisit {
         }
     }
 
-    /// Writes down what is done here and not by another function.
+    /// Records an act that is done here and not by another function.
     pub(crate) async fn note(&self, act: &Act) -> Result<(), Trouble> {
         let entry = AuditEntry { outcome: Some("done".to_owned()), ..self.entry(act) };
         Ok(self.open.items.audit_log.begin(&entry).await?)
     }
 
-    /// A part of a page; `None` if it cannot be read, which is logged: the others are shown all the same.
+    /// A part of a page; `None` if it cannot be read, which is logged: the other parts are shown all the same.
     pub(crate) fn part<T>(&self, what: &str, read: Result<T, StoreError>) -> Option<T> {
         let parts = &self.console.0.parts;
         let failed = |error: StoreError| drop(InternalError::from(error).report(what, &parts.random, &parts.metrics));
         read.map_err(failed).ok()
     }
 
-    /// Who asks, as what is written down about it says.
+    /// The operator, as records of acts name them.
     pub(crate) fn actor(&self) -> Actor {
         let Asked { session, source, .. } = &self.asked;
         source.actor(format!("operator:{}", session.operator.name))
@@ -191,7 +192,7 @@ impl OpenVisit {
     }
 }
 
-/// The outcome of what was done, with the link that was made, if it was one.
+/// The outcome of an act, with the link that it created, if it did.
 fn done(answer: &Answer) -> String {
     let made = answer.body["link_id"].as_str().filter(|_| answer.status == StatusCode::CREATED);
     made.map_or_else(|| "done".to_owned(), |link| format!("done: {link}"))

@@ -1,4 +1,4 @@
-//! Words of the console in both languages that are on more than one page.
+//! Words of the console, in both languages, that are on more than one page.
 
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ impl Section {
     }
 }
 
-/// A few words on a coloured ground.
+/// A few words on a coloured background.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Badge {
     /// `good`, `warn`, `bad` or nothing.
@@ -98,7 +98,7 @@ pub(crate) const fn state(state: AccountState, language: Language) -> Badge {
     Badge { class, text: words::state(state, language) }
 }
 
-/// How an account is doing.
+/// The state of an account, including failing renewals.
 pub(crate) fn standing(account: &KnownAccount, language: Language) -> Badge {
     match account.details.state {
         Some((AccountState::Active, _)) if account.token.last_error.is_some() => {
@@ -114,7 +114,7 @@ pub(crate) fn is_active(account: &KnownAccount) -> bool {
     account.details.state.is_some_and(|(state, _)| state == AccountState::Active)
 }
 
-/// Why the last renewal of an account's token has failed, in a few words.
+/// Why the last renewal of an account's token failed, in a few words.
 pub(crate) fn failure(label: &str, language: Language) -> String {
     let Explanation { meaning, .. } = codes::of_renewal(label, true, language);
     match codes::errcode(label) {
@@ -128,7 +128,7 @@ pub(crate) fn arrival(info_type: &str, language: Language) -> String {
     words::arrival(info_type, language).unwrap_or(info_type).to_owned()
 }
 
-/// What came of an arrival, or why it is still waiting.
+/// The outcome of an arrival, or why it is still waiting.
 pub(crate) fn arrival_outcome(entry: &EntryStatus, language: Language) -> String {
     let said = |word: &str| words::outcome(word, language).unwrap_or_else(|| codes::of_run(word, language)).to_owned();
     match (&entry.outcome, &entry.last_error) {
@@ -138,7 +138,7 @@ pub(crate) fn arrival_outcome(entry: &EntryStatus, language: Language) -> String
     }
 }
 
-/// An act of the audit, in words; one of another version as it is.
+/// An act of the audit, in words; one of another version unchanged.
 pub(crate) fn act(act: &str, language: Language) -> String {
     let said = match act {
         "account.label" => language.pick("修改业务信息", "changed reference, tags or origins"),
@@ -159,7 +159,7 @@ pub(crate) fn act(act: &str, language: Language) -> String {
     said.to_owned()
 }
 
-/// What came of an act.
+/// The outcome of an act.
 pub(crate) fn audit_outcome(outcome: Option<&str>, language: Language) -> String {
     match outcome {
         Some("done") => language.pick("成功", "done").to_owned(),
@@ -179,7 +179,7 @@ pub(crate) fn audit_outcome(outcome: Option<&str>, language: Language) -> String
     }
 }
 
-/// The kinds of account, as addresses name them.
+/// The kinds of account, as URLs name them.
 pub(crate) const KINDS: [(&str, AccountKind); 3] = [
     ("official_account", AccountKind::OfficialAccount),
     ("mini_program", AccountKind::MiniProgram),
@@ -207,19 +207,19 @@ pub(crate) fn picture(address: Option<&str>) -> Option<String> {
 
 macro_rules! dones {
     ($($done:ident = $word:literal: $chinese:literal, $english:literal;)+) => {
-        /// What was done, as the page that follows says it.
+        /// What was done, for the page that follows.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Done {
             $($done,)+
         }
 
         impl Done {
-            /// The word in an address.
+            /// The word in a URL.
             pub(crate) const fn word(self) -> &'static str {
                 match self { $(Self::$done => $word),+ }
             }
 
-            /// A page says nothing that an address makes up.
+            /// A page says nothing that a made-up URL contains.
             pub(crate) fn parse(word: &str) -> Option<Self> {
                 match word {
                     $($word => Some(Self::$done),)+
@@ -250,7 +250,7 @@ dones! {
     BrowserEnded = "browser-ended": "该浏览器已解除绑定。", "The browser was signed out.";
 }
 
-/// What a refusal of WeChat's means for an operator, and what to do.
+/// What WeChat's refusal means for an operator, and what to do.
 pub(crate) fn refused_by_wechat(errcode: i64, language: Language) -> String {
     let Explanation { meaning, remedy } = codes::of_call(&errcode.to_string(), language);
     match language {
@@ -296,11 +296,11 @@ fn of_kind(kind: &str) -> (&'static str, &'static str) {
         "link-used" => ("该链接已被使用，无法取消。", "The link has been used and cannot be cancelled."),
         "link-expired" => ("该链接已过期。", "The link has expired."),
         "link-cancelled" => ("该链接已取消。", "The link was cancelled."),
-        "wechat-unreachable" => ("微信没有响应。请一分钟后再试。", "WeChat did not answer. Try again in a minute."),
+        "wechat-unreachable" => ("微信没有响应。请一分钟后再试。", "WeChat did not respond. Try again in a minute."),
         "wechat-busy" => ("微信系统繁忙。请一分钟后再试。", "WeChat is busy. Try again in a minute."),
         "wechat-refused" => (
             "微信拒绝了请求。请稍后再试；如问题仍然存在，请联系平台的工程师。",
-            "WeChat refused the request. Try again shortly; if it stays like this, ask an engineer of the platform.",
+            "WeChat refused the request. Try again shortly; if this persists, ask an engineer of the platform.",
         ),
         "address-refused" => (
             "微信拒绝了平台的 IP 地址。请将其加入白名单，见“微信后台配置”中的白名单IP地址列表。",
@@ -327,12 +327,12 @@ fn of_kind(kind: &str) -> (&'static str, &'static str) {
         ),
         _ => (
             "操作未执行。请刷新页面后重试；如问题仍然存在，请联系平台的工程师。",
-            "It was not done. Reload the page and try again; if it stays like this, ask an engineer of the platform.",
+            "It was not done. Reload the page and try again; if this persists, ask an engineer of the platform.",
         ),
     }
 }
 
-/// A rule of the business API about a field, in Chinese, by the field that its English sentence begins with.
+/// A rule of the business API about a field, in Chinese, found by the field with which the English sentence begins.
 fn field(detail: &str) -> Option<&'static str> {
     const RULES: [(&str, &str); 7] = [
         ("reference", "业务编号须为 1 至 256 个可见字符，不能换行。"),
@@ -346,7 +346,7 @@ fn field(detail: &str) -> Option<&'static str> {
     RULES.iter().find(|(name, _)| detail.starts_with(name)).map(|(_, rule)| *rule)
 }
 
-/// What is written down of an act in addition: a request's body in words, everything else as it is.
+/// The details of an act in the audit: a request's body in words, everything else unchanged.
 pub(crate) fn audit_detail(detail: &str, language: Language) -> String {
     if let Some(rights) = detail.strip_prefix("rights ") {
         return match language {
@@ -398,7 +398,7 @@ fn member(name: &str, value: &Value, language: Language) -> Option<String> {
     Some(format!("{}{}{said}", language.pick(chinese, english), language.pick("：", ": ")))
 }
 
-/// Which accounts a merchant can choose from, by WeChat's number (protocol section 2).
+/// The accounts that a merchant can choose from, by WeChat's number (protocol section 2).
 pub(crate) const CHOOSABLE: [u64; 3] = [3, 1, 2];
 
 /// The same in words.
@@ -411,7 +411,7 @@ pub(crate) const fn choosable(auth_type: u64, language: Language) -> Option<&'st
     })
 }
 
-/// Who has ended a browser, in words.
+/// Who ended a browser, in words.
 pub(crate) fn ended_by(by: &str, language: Language) -> String {
     match by {
         CONSOLE_ITSELF => {
@@ -435,7 +435,7 @@ mod tests {
         assert_eq!(Section::of("/console/browsers"), None);
     }
 
-    /// Problems that no request of the console's can meet.
+    /// Problems that no request of the console can cause.
     const ELSEWHERE: [&str; 33] = [
         "answer-too-large",
         "answer-unusable",

@@ -1,15 +1,14 @@
 //! The authorization code in the query of the redirect.
 //!
-//! Codes contain `@`, `+`, `/` and `=`. A `+` is taken as it stands: no code contains the space that it stands for in a
-//! form.
+//! Codes contain `@`, `+`, `/` and `=`. A `+` is read literally: no code contains the space that it means in a form.
 
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 
-/// Bytes of a query that WeChat makes: a code of some hundred bytes and a number.
+/// The most bytes of a query that WeChat makes: a code of some hundred bytes and a number.
 const MAX_QUERY: usize = 4 * 1024;
 
-/// Bytes of a code. Real ones have about 100.
+/// The most bytes of a code. Real ones have about 100.
 const MAX_CODE: usize = 512;
 
 /// `auth_code`; `None` unless there is exactly one, of printable ASCII and of bounded length.

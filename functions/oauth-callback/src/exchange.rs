@@ -1,8 +1,9 @@
-//! From a code in the inbox to the page that the merchant sees (walk-through 2 of `docs/architecture.md`).
+//! The exchange of a code in the inbox, up to the page that the merchant sees (walk-through 2 of
+//! `docs/architecture.md`).
 //!
-//! Once begun the exchange is never cancelled: neither a browser that goes away nor the bound on the page stops it, and
-//! the answer waits for it, since nothing goes on in a sandbox that has answered. The platform was opened with a deadline, which sees to it that
-//! WeChat's calls end in time; only a table that hangs just then makes the page later than its bound.
+//! Once begun, the exchange is never cancelled: neither a browser that goes away nor the limit of the page stops it,
+//! and the response waits for it, since a sandbox that has responded does no more work. The platform was opened with a
+//! deadline, which ends WeChat's calls in time; only a table that hangs just then makes the page later than its limit.
 
 use platform::exchange::{Code, CodeOwner, Exchanged};
 use platform::tokens::TokenError;
@@ -14,16 +15,16 @@ use crate::CallbackService;
 use crate::outcome::Outcome;
 use crate::receive::AcceptedCode;
 
-/// What the log calls the work; whatever fails in it is tried again by the refresher while it can succeed.
+/// The work's name in the log. Whatever fails in it is retried by the refresher as long as it can succeed.
 const EXCHANGING: &str = "exchanging an authorization code";
 
-/// What is written to an inbox entry that brought a grant.
+/// The outcome written to an inbox entry that brought a grant.
 const GRANTED: &str = "granted";
 
-/// What is written to an entry that will never bring one.
+/// The outcome written to an entry that will never bring a grant.
 const FAILED: &str = "failed";
 
-/// Exchanges the code if there is time, else leaves it to the refresher.
+/// Exchanges the code if there is time, otherwise leaves it to the refresher.
 pub(crate) async fn exchange(service: &CallbackService, received: AcceptedCode, bound: Instant) -> Outcome {
     let services = service.services();
     let time_left = received.deadline.saturating_duration_since(Instant::now());
@@ -56,14 +57,14 @@ impl AcceptedCode {
     }
 
     async fn result(&self, bound: Instant) -> Result<Outcome, TokenError> {
-        // The page was loaded again: WeChat need not be asked twice about a code that it has refused.
+        // The page was loaded again: a code that WeChat has refused is not sent a second time.
         let done_before = self.entry.outcome.is_some();
         if done_before && !self.is_known().await? {
             return Ok(Outcome::Failed);
         }
         let mut exchanged = self.exchange.run(&self.code()).await?;
         while exchanged == Exchanged::Busy {
-            // The refresher has the push of the same authorization: it says what the outcome is.
+            // The refresher has the push of the same authorization and reports the outcome.
             sleep(self.context.limits.poll).await;
             if Instant::now() >= bound {
                 return Ok(Outcome::Pending);
@@ -93,7 +94,7 @@ impl AcceptedCode {
         })
     }
 
-    /// Whether the claim knows what the code brought.
+    /// Whether the claim records what the code brought.
     async fn is_known(&self) -> Result<bool, StoreError> {
         let code = CodeDigest::of(&self.code);
         Ok(self.items.claims.result(&self.claim, &code, self.context.now()).await?.is_some())
@@ -109,11 +110,11 @@ impl AcceptedCode {
         }
     }
 
-    /// Takes the entry out of the refresher's way; where that fails it looks once more and changes nothing.
+    /// Finishes the entry for the refresher; if that fails, the refresher looks at it once more and changes nothing.
     async fn finish(&self, outcome: &str) {
         let done = self.items.inbox.finish(&self.entry.key, outcome, self.context.now()).await;
         if let Err(error) = done {
-            tracing::warn!(entry = %self.entry.key, "an inbox entry that is done stays for the refresher: {error}");
+            tracing::warn!(entry = %self.entry.key, "a finished inbox entry is left to the refresher: {error}");
         }
     }
 }

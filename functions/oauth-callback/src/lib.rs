@@ -1,8 +1,8 @@
 //! The way back from WeChat (protocol section 2): `GET /authorize/{link_id}/callback/{attempt}?auth_code&expires_in`.
 //!
 //! The code is durable before anything else is done with it, so nothing that hangs here costs a grant: what this
-//! function does not finish, the refresher does. Only the browser that began the attempt binds the link; whoever else
-//! comes back brings a grant and nothing more.
+//! function does not finish, the refresher does. Only the browser that began the attempt binds the link; any other
+//! browser that comes back brings a grant and nothing more.
 
 mod code;
 mod exchange;
@@ -35,7 +35,7 @@ pub const ROUTES: [(Method, &str); 1] = [(Method::GET, "/authorize/{link_id}/cal
 pub struct CallbackService(Arc<Inner>);
 
 access_to! {
-    /// What the function may use of the table, in addition to what an exchange takes.
+    /// The items of the table that the function uses, besides those of an exchange.
     pub(crate) struct Repositories {
         attempts: Attempts,
         claims: Claims,
@@ -75,13 +75,13 @@ impl CallbackService {
     }
 }
 
-/// Why a merchant's return is not taken in.
+/// Why a merchant's return is not accepted.
 #[derive(Debug, thiserror::Error)]
 enum CallbackError {
     /// No code, several, or one that WeChat does not send.
     #[error("the return carries no usable authorization code")]
     Code,
-    /// The link or the attempt is not ours, or was forgotten.
+    /// The link or the attempt is not ours, or has been deleted.
     #[error("there is no such attempt")]
     Unknown,
     /// The attempt has brought too many codes.

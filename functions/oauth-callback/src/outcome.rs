@@ -1,4 +1,4 @@
-//! What the merchant gets to see: on the business's page by `status`, or on a page of ours.
+//! What the merchant sees: the business's page with a `status`, or a page of ours.
 
 use axum::response::Response;
 use base::ids::{AppId, LinkId};

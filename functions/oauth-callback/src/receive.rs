@@ -1,4 +1,4 @@
-//! A return, checked and made durable: from here on the code is exchanged, here or by the refresher.
+//! A return, checked and made durable: afterwards the code is exchanged, here or by the refresher.
 
 use base::ids::{AttemptId, LinkId};
 use http::HeaderMap;
@@ -11,7 +11,7 @@ use web::{AttemptCookie, InternalError};
 
 use crate::{CallbackError, CallbackService, Repositories};
 
-/// What the redirect says.
+/// The contents of the redirect.
 pub(crate) struct CallbackRequest {
     pub(crate) link: LinkId,
     pub(crate) attempt: AttemptId,
@@ -31,11 +31,11 @@ pub(crate) struct AcceptedCode {
     target: ReturnTarget,
 }
 
-/// Where the merchant goes on.
+/// Where the merchant is sent next.
 #[derive(Clone)]
 pub(crate) struct ReturnTarget {
     pub(crate) link: LinkId,
-    /// The business's page; `None` also where the browser is not the one that began the attempt.
+    /// The business's page; also `None` if the browser is not the one that began the attempt.
     pub(crate) return_url: Option<String>,
     /// Whom the link asks for, if it names somebody.
     pub(crate) requester_name: Option<String>,
@@ -48,7 +48,7 @@ impl AcceptedCode {
         &self.target
     }
 
-    /// Whether a grant that came of the code is bound to the link.
+    /// Whether a grant from the code is bound to the link.
     pub(crate) const fn binds(&self) -> bool {
         self.target.ours
     }
@@ -67,14 +67,14 @@ pub(crate) async fn receive(
     let component = services.open(Some(deadline)).await.map_err(InternalError::Platform)?;
     let items = service.table().of(component.appid());
     let now = component.context().now();
-    // A link that has expired meanwhile still takes the grant: WeChat has given it.
+    // A link that has expired meanwhile still takes the grant, which WeChat has already given.
     let link = items.links.get(&back.link, now).await?.ok_or(CallbackError::Unknown)?;
     let attempt = items.attempts.get(&back.link, &back.attempt, now).await?.ok_or(CallbackError::Unknown)?;
     let ours = attempt.cookie.is_some_and(|cookie| AttemptCookie::matches(headers, &back.attempt, &cookie));
     let digest = CodeDigest::of(&back.code);
     let claim = if ours { attempt.claim } else { ClaimKey::of_code(&digest) };
     if items.attempts.count_code(&back.link, &back.attempt, &digest).await? == CodeCount::TooMany {
-        tracing::warn!(link = %back.link, "an attempt of link {} brings too many codes", back.link);
+        tracing::warn!(link = %back.link, "an attempt of link {} has brought too many codes", back.link);
         return Err(CallbackError::TooMany);
     }
     let callback = Callback { code: back.code, claim };
@@ -82,7 +82,7 @@ pub(crate) async fn receive(
     let return_url = link.request.return_url.filter(|_| ours);
     let target = ReturnTarget { link: back.link, return_url, requester_name: link.request.requester_name, ours };
     let Callback { code, claim } = callback;
-    // A page that is opened again in another browser shows the outcome of the code where it came first.
+    // If the page is opened again in another browser, that shows the outcome of the code where it came first.
     let claim = if ours { claim } else { entry.claim.clone() };
     let exchange = Exchange::of(&component);
     let context = component.context().clone();

@@ -1,4 +1,4 @@
-//! What the router answers before, or without, a table. The rest are end-to-end stories.
+//! Responses of the router that need no table. The rest are end-to-end stories.
 
 use axum::body::{Body, to_bytes};
 use http::Request;
@@ -10,7 +10,7 @@ use super::*;
 
 const CALLBACK: &str = "/authorize/0123456789abcdefABCDE_/callback/0123456789abcdefABCDE-";
 
-/// A service whose AWS cannot be reached.
+/// A service that cannot reach AWS.
 fn service() -> CallbackService {
     let pages =
         PageConfig::read(&|name: &str| (name == "PUBLIC_BASE_URL").then(|| "https://auth.example.com".to_owned()));

@@ -28,7 +28,7 @@ message! {
 }
 
 message! {
-    /// The refresher goes on.
+    /// The refresher continues.
     pending,
     Waiting,
     "正在处理授权",
@@ -50,7 +50,7 @@ message! {
 }
 
 message! {
-    /// The grant is stored, and the link was cancelled before.
+    /// The grant is stored, but the link had been cancelled before.
     link_cancelled,
     Warning,
     "已授权，但链接已取消",
@@ -72,7 +72,7 @@ message! {
 }
 
 message! {
-    /// The code brought nothing.
+    /// The code brought no grant.
     failed,
     Failure,
     "授权未完成",

@@ -1,5 +1,5 @@
-//! The API by which businesses make links, ask for their outcome, cancel them, and take a pre-auth code for a page of
-//! their own. `docs/business-api.md` is its contract.
+//! The API with which businesses create links, query their outcome, cancel them, and get a pre-auth code for a page of
+//! their own. `docs/business-api.md` is the contract.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
@@ -19,10 +19,10 @@ use crate::link_state::LinkState;
 use crate::mint::mint;
 use crate::{LinkError, LinkService, OpenPlatform, known_link};
 
-/// The path's link; its absence is answered like that of an unknown one.
+/// The link in the path; a malformed id is treated like an unknown one.
 type LinkPath = Result<Path<LinkId>, PathRejection>;
 
-/// A link that was made.
+/// A new link.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct CreatedLink {
@@ -30,23 +30,23 @@ pub(crate) struct CreatedLink {
     link_id: LinkId,
     /// The page for the merchant.
     url: String,
-    /// Until when it can be used.
+    /// When it expires.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     expires_at: String,
 }
 
-/// A pre-auth code. No other answer carries one: it is the business's own to use.
+/// A pre-auth code. Only this response carries one: the business uses it itself.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct MintedCode {
     /// WeChat's code.
     pre_auth_code: String,
-    /// Until when WeChat takes it.
+    /// When WeChat stops accepting it.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     expires_at: String,
     /// WeChat's page for a browser on a computer.
     pc_url: String,
-    /// WeChat's page inside of WeChat.
+    /// WeChat's page inside WeChat.
     mobile_url: String,
 }
 
@@ -60,7 +60,7 @@ pub(crate) async fn create(State(service): State<LinkService>, caller: Caller, b
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct LinkPage {
     links: Vec<LinkState>,
-    /// There if there may be more: the parameter `cursor` of the next page.
+    /// Present if there may be more: the parameter `cursor` of the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     next_cursor: Option<Cursor>,
@@ -76,13 +76,13 @@ pub(crate) async fn read(State(service): State<LinkService>, caller: Caller, pat
     respond(service.services(), "reading a link", |bound| shown(service.clone(), caller, path, bound)).await
 }
 
-/// `DELETE /authorization-links/{link_id}`. Whoever asks again gets the same answer.
+/// `DELETE /authorization-links/{link_id}`. A repeat gets the same response.
 pub(crate) async fn cancel(State(service): State<LinkService>, caller: Caller, path: LinkPath) -> Response {
     respond(service.services(), "cancelling a link", |bound| cancelled(service.clone(), caller, path, bound)).await
 }
 
-/// `POST /authorization-links/{link_id}/codes`. No cookie: the browser is not here, so only WeChat's push, which names
-/// the code, binds the link.
+/// `POST /authorization-links/{link_id}/codes`. Sets no cookie, since no browser is involved: only WeChat's push, which
+/// names the code, binds the link.
 pub(crate) async fn mint_code(State(service): State<LinkService>, caller: Caller, path: LinkPath) -> Response {
     respond(service.services(), "minting a pre-auth code", |bound| minted(service.clone(), caller, path, bound)).await
 }
@@ -125,8 +125,8 @@ async fn listed(
     Ok(json(StatusCode::OK, &LinkPage { links, next_cursor }))
 }
 
-/// A page of the links that a caller sees which is limited to some accounts. They are read one by one, so that the page ends
-/// with one of them: its place has its id in it, and that of another's link is not for this caller.
+/// A page of the links that a caller limited to some accounts may see. They are read one by one, so that the page ends
+/// with such a link: a cursor contains the id of a link, and must not reveal another caller's.
 async fn seen_by(
     caller: &Caller,
     open: &OpenPlatform,
@@ -190,8 +190,8 @@ async fn link_of(
     if is_seen_by(caller, &link) { Ok((open, link)) } else { Err(LinkError::Unknown) }
 }
 
-/// Whether a link is one of a caller's: of one that is limited to some accounts, those for one of them, and those that it
-/// has made itself.
+/// Whether a caller may see a link. A caller limited to some accounts sees the links for one of them, and those that it
+/// has created itself.
 fn is_seen_by(caller: &Caller, link: &Link) -> bool {
     let is_for_its_account = || link.request.biz_appid.as_ref().is_some_and(|account| caller.may_use(account));
     caller.appids().is_none() || link.request.made_by.as_deref() == Some(caller.principal()) || is_for_its_account()

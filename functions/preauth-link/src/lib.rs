@@ -1,8 +1,8 @@
-//! Authorization links: the API by which a business makes one, and the page on which a merchant
-//! follows it to WeChat (protocol section 2).
+//! Authorization links: the API with which a business creates one, and the page on which a merchant follows it to
+//! WeChat (protocol section 2).
 //!
-//! Looking costs nothing: only a press of the button, or a business that asks, mints a pre-auth code. Both kinds of
-//! route have a router of their own, so that `local` can serve businesses on a listener that only this machine reaches.
+//! Loading a page costs nothing: only a press of the button, or a business's request, mints a pre-auth code. Each kind
+//! of route has a router of its own, so that `local` can serve businesses on a listener that only this machine reaches.
 
 mod business;
 mod launch_texts;
@@ -54,7 +54,7 @@ pub static BUSINESS_ROUTES: [Route; 5] = [
 pub struct LinkService(Arc<Inner>);
 
 access_to! {
-    /// What the function may use of the table, in addition to what issuing a component token takes.
+    /// The items of the table that the function uses, besides those for issuing a component token.
     struct Repositories {
         links: Links,
         attempts: Attempts,
@@ -63,7 +63,7 @@ access_to! {
     }
 }
 
-/// The platform and its items, for the length of one request.
+/// The platform and its items, for the duration of one request.
 type OpenPlatform = services::OpenPlatform<Repositories>;
 
 struct Inner {
@@ -101,7 +101,7 @@ impl LinkService {
         &self.0.pages
     }
 
-    /// The platform, for a request that must be answered by `bound`.
+    /// The platform, for a request whose response is due at `bound`.
     async fn open(&self, bound: Instant) -> Result<OpenPlatform, InternalError> {
         Ok(self.services().open_with(&self.0.table, bound).await?)
     }
@@ -118,7 +118,7 @@ impl LinkService {
         self.url(&format!("/authorize/{link}"))
     }
 
-    /// Where WeChat sends the merchant back to.
+    /// The URL to which WeChat sends the merchant back.
     fn callback_url(&self, link: &LinkId, attempt: &AttemptId) -> Url {
         self.url(&format!("/authorize/{link}/callback/{attempt}"))
     }
@@ -133,10 +133,10 @@ enum LinkError {
     /// It is no longer pending.
     #[error("the link is no longer pending")]
     Ended(LinkStatus),
-    /// An account was authorized through it, and is not authorized any more.
+    /// An account was authorized through it, but is no longer authorized.
     #[error("the account that was authorized through the link is not authorized any more")]
     Withdrawn,
-    /// It makes no further pre-auth code now, or none at all.
+    /// It mints no further pre-auth code for now, or ever.
     #[error("the link has made too many pre-auth codes")]
     TooMany(Option<Again>),
     /// Not the caller's fault.
@@ -144,12 +144,12 @@ enum LinkError {
     Internal(#[from] InternalError),
 }
 
-/// When a link that has made too many pre-auth codes makes another.
+/// When a link that has minted too many pre-auth codes can mint another.
 #[derive(Debug, Clone, Copy)]
 struct Again {
-    /// After this long,
+    /// The wait until then.
     wait: Duration,
-    /// which is then.
+    /// That time.
     at: Timestamp,
 }
 
@@ -169,19 +169,19 @@ impl From<StoreError> for LinkError {
     }
 }
 
-/// A link that is there, used or not.
+/// A link that exists, used or not.
 async fn known_link(open: &OpenPlatform, id: &LinkId) -> Result<Link, LinkError> {
     open.items.links.get(id, open.now()).await?.ok_or(LinkError::Unknown)
 }
 
-/// What merchants reach.
+/// The routes for merchants.
 pub fn public_router(service: LinkService) -> Router {
     let [(_, show), (_, press)] = PUBLIC_ROUTES;
     Router::new().route(show, get(public::show)).route(press, post(public::press)).with_state(service)
 }
 
-/// What services reach, behind both doors. Whatever else is asked for is a problem too, so this router has a fallback: it
-/// can be merged with routers that have none.
+/// The routes for services, for callers with IAM or an API key. Any other request gets a problem too, so this router
+/// has a fallback: it can be merged with routers that have none.
 pub fn business_router(service: LinkService, keys: KeyConfig) -> Router {
     let [create, list, one, same, codes] = &BUSINESS_ROUTES;
     let routes = Router::new()

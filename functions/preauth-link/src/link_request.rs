@@ -1,4 +1,4 @@
-//! What a business may ask of a link, parsed from its JSON: past this module every field is within its bounds.
+//! A business's request for a link, parsed from its JSON: past this module every field is within its bounds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,16 +16,16 @@ pub(crate) const DEFAULT_AUTH_TYPE: u8 = 3;
 /// The kinds of account that WeChat knows (protocol section 2). There is no 7.
 pub(crate) const AUTH_TYPES: [u8; 7] = [1, 2, 3, 4, 5, 6, 8];
 
-/// Bytes of a URL: longer ones are cut by some browsers and proxies.
+/// The most bytes of a URL: longer ones are cut by some browsers and proxies.
 pub(crate) const MAX_RETURN_URL: usize = 2_000;
 
-/// More permission sets than WeChat has.
+/// The most permission sets, more than WeChat has.
 pub(crate) const MAX_CATEGORIES: usize = 200;
 
 /// Far above the ids that WeChat has. 200 of them still fit an address that no browser cuts.
 pub(crate) const MAX_CATEGORY: u32 = 9_999;
 
-/// Days enough for a merchant to find the administrator.
+/// The default life: days enough for a merchant to find the administrator.
 pub(crate) const DEFAULT_LIFE: u64 = 7 * DAY;
 pub(crate) const MIN_LIFE: u64 = 60;
 pub(crate) const MAX_LIFE: u64 = 365 * DAY;
@@ -34,25 +34,26 @@ const DAY: u64 = 24 * 60 * 60;
 /// The two parameters that are added to a return URL.
 pub(crate) const RETURN_PARAMETERS: [&str; 2] = ["link_id", "status"];
 
-/// What a link is made with, as it is sent. A member that is `null` counts as missing.
+/// The body of a request for a link. A member that is `null` counts as missing.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = LinkRequest))]
 pub(crate) struct Body {
     /// Which accounts the merchant can choose: 1 official accounts, 2 mini programs, 3 both, 4 to 6 and 8 WeChat's further
     /// kinds.
     auth_type: Option<u64>,
-    /// The one account that can be chosen. Counts more than `auth_type`.
+    /// The one account that can be chosen. Takes precedence over `auth_type`.
     biz_appid: Option<String>,
     /// The permission sets to ask for, each once. Missing or empty: all that the platform has.
     category_ids: Option<Vec<u64>>,
-    /// Where the merchant goes afterwards, on an origin that the platform lists. `link_id` and `status` are added to its
-    /// query.
+    /// Where the merchant is sent afterwards, on an origin that the platform lists. `link_id` and `status` are added to
+    /// its query.
     return_url: Option<String>,
-    /// Who asks, shown to the merchant: 1 to 60 characters, white space around it not counted, none of them invisible.
+    /// The name of the requester, shown to the merchant: 1 to 60 characters, not counting white space around it, none
+    /// of them invisible.
     requester_name: Option<String>,
-    /// The business's own mark, for the account too.
+    /// The business's own identifier, also for the account.
     reference: Option<String>,
-    /// What the business says about the account.
+    /// The business's tags of the account.
     tags: Option<BTreeMap<String, String>>,
     /// How long the link can be used.
     expires_in_seconds: Option<u64>,
@@ -87,7 +88,7 @@ pub(crate) enum FieldError {
 }
 
 impl Body {
-    /// Reads the members of a request, and refuses any other.
+    /// Reads the members of a request and refuses unknown ones.
     pub(crate) fn read(mut members: Members) -> Result<Self, BodyError> {
         let body = Self {
             auth_type: members.number("auth_type")?,
@@ -133,8 +134,8 @@ fn category_ids(numbers: &[u64]) -> Result<Vec<u32>, FieldError> {
     if ids.len() > MAX_CATEGORIES { Err(FieldError::CategoryIds) } else { Ok(ids) }
 }
 
-/// The address in the one form that it is kept and gone to in. Its fragment stays: single-page programs have their route
-/// there.
+/// The URL in the one form in which it is stored and used. Its fragment stays: single-page applications have their
+/// route there.
 fn return_url(text: &str, origins: &ReturnOrigins) -> Result<String, FieldError> {
     let url = web_address(text).map_err(FieldError::ReturnAddress)?;
     let taken = url.query_pairs().any(|(name, _)| RETURN_PARAMETERS.contains(&name.as_ref()));

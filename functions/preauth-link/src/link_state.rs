@@ -1,4 +1,4 @@
-//! The state of a link, as its business sees it: what has happened to the link, and how the account is doing that was
+//! The state of a link, as its business sees it: what happened to the link, and the state of the account that was
 //! authorized through it.
 
 use std::collections::BTreeMap;
@@ -20,22 +20,22 @@ pub(crate) struct LinkState {
     status: &'static str,
     #[serde(flatten)]
     account: Option<LinkedAccount>,
-    /// When it was cancelled first.
+    /// When it was first cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     cancelled_at: Option<String>,
-    /// What the link was made with.
+    /// From the request that created the link.
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<String>,
-    /// What the link was made with.
+    /// From the request that created the link.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
-    /// Until when it can be used.
+    /// When it expires.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     expires_at: String,
 }
 
-/// The account of a link. `status` says what became of the link and stays; `account_state` says what holds now.
+/// The account of a link. `status` is the outcome of the link and stays; `account_state` is the state now.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct LinkedAccount {
@@ -44,20 +44,20 @@ struct LinkedAccount {
     /// When the link was bound to the account.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     authorized_at: String,
-    /// What has shown that the account belongs to the link: the browser that pressed the button, or only WeChat's push.
+    /// What shows that the account belongs to the link: the browser that pressed the button, or only WeChat's push.
     #[serde(skip_serializing_if = "Option::is_none")]
     bound_by: Option<&'static str>,
-    /// How the account is doing now.
+    /// The state of the account now.
     #[serde(skip_serializing_if = "Option::is_none")]
     account_state: Option<&'static str>,
-    /// Since when, by the platform's clock.
+    /// Since when the state holds, by the platform's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     state_since: Option<String>,
 }
 
 impl LinkState {
-    /// The state of a link as of now. One read if an account was authorized through it.
+    /// The current state of a link. One read if an account was authorized through it.
     pub(crate) async fn of(open: &OpenPlatform, link: Link) -> Result<Self, StoreError> {
         let standing = match &link.authorized {
             Some((account, _)) => open.items.standings.get(account).await?,
@@ -66,7 +66,7 @@ impl LinkState {
         Ok(Self::with_standing(open, link, standing))
     }
 
-    /// The states of links as they were a moment ago. Half a read unit for each account that was authorized through one.
+    /// The states of links a moment ago. Half a read unit for each account that was authorized through one.
     pub(crate) async fn of_all(open: &OpenPlatform, links: Vec<Link>) -> Result<Vec<Self>, StoreError> {
         let accounts: Vec<&AppId> = links.iter().filter_map(|link| Some(&link.authorized.as_ref()?.0)).collect();
         let standings = open.items.standings.of(&accounts).await?;

@@ -1,4 +1,4 @@
-//! A fresh pre-auth code for one attempt (protocol section 1.3): counted, made, remembered, in this order.
+//! A fresh pre-auth code for one attempt (protocol section 1.3): counted, minted, stored, in this order.
 
 use base::clock::Timestamp;
 use base::ids::AttemptId;
@@ -10,7 +10,7 @@ use web::InternalError;
 use crate::wechat_urls::Launch;
 use crate::{LinkError, LinkService, OpenPlatform};
 
-/// A pre-auth code and where it leads.
+/// A pre-auth code and the page that it leads to.
 pub(crate) struct Minted {
     pub(crate) attempt: AttemptId,
     pub(crate) code: SecretString,
@@ -19,9 +19,9 @@ pub(crate) struct Minted {
     pub(crate) on_phone: Url,
 }
 
-/// Mints a code for a link that is pending; `cookie` is the digest of what the browser will carry.
+/// Mints a code for a pending link; `cookie` is the digest of the cookie that the browser will carry.
 ///
-/// Counted before it is made: a count too many costs the merchant a press, a code too many costs every merchant.
+/// Counted before it is minted: a count too many costs the merchant a press, a code too many costs every merchant.
 pub(crate) async fn mint(
     service: &LinkService,
     open: &OpenPlatform,
@@ -35,7 +35,7 @@ pub(crate) async fn mint(
     let component = &open.component;
     let call =
         component.call(|token| async move { component.wechat().create_preauthcode(component.carries(&token)).await });
-    // Boxed: with the renewal of a token in it the future is large.
+    // Boxed: with the renewal of a token the future is large.
     let made = Box::pin(call).await.map_err(InternalError::Token)?;
     let now = open.now();
     let attempt = AttemptId::generate(open.random());

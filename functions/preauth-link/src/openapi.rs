@@ -1,4 +1,4 @@
-//! What the routes for businesses take and answer, in the words of OpenAPI.
+//! The requests and responses of the routes for businesses, as OpenAPI describes them.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ const LINKS: &str = "Links";
 /// A link's id.
 const LINK_ID: &str = "^[A-Za-z0-9_-]{22}$";
 
-/// An appid as they are issued today.
+/// The form of appids that WeChat issues today.
 const ISSUED: &str = "^wx[0-9a-f]{16}$";
 
 /// The routes of [`BUSINESS_ROUTES`].
@@ -85,7 +85,7 @@ fn creates() -> Operation {
     Operation::new(
         "createLink",
         LINKS,
-        "Make a link",
+        "Create a link",
         "A link by which one merchant authorizes one account. A member that is not documented, one that appears twice, and one \
          of another type are refused.",
     )
@@ -115,7 +115,7 @@ fn lists() -> Operation {
          that appears twice or is empty, and a cursor of another reference are refused.",
     )
     .parameter(json!({
-        "in": "query", "name": "reference", "required": true, "description": "What the links were made with.",
+        "in": "query", "name": "reference", "required": true, "description": "The links' reference.",
         "schema": { "type": "string", "minLength": 1, "maxLength": LONGEST_REFERENCE },
     }))
     .in_pages()
@@ -128,7 +128,7 @@ fn reads() -> Operation {
         "readLink",
         LINKS,
         "Read a link",
-        "The outcome of the link, and how the account is doing that was authorized through it. A link is forgotten 30 days after \
+        "The outcome of the link, and the state of the account that was authorized through it. A link is forgotten 30 days after \
          it has expired.",
     ))
     .answers::<LinkState>(StatusCode::OK, "The link.", &[], &authorized())
@@ -139,7 +139,7 @@ fn cancels() -> Operation {
         "cancelLink",
         LINKS,
         "Cancel a link",
-        "Nobody is authorized through the link from then on. Again: the same answer.",
+        "Nobody is authorized through the link from then on. A repeat gets the same response.",
     ))
     .refuses(&[ProblemKind::LinkUsed, ProblemKind::LinkExpired])
     .answers::<LinkState>(
@@ -157,9 +157,9 @@ fn mints() -> Operation {
     of_link(Operation::new(
         "createCode",
         LINKS,
-        "Make a pre-auth code for a page of your own",
-        "For a page on the host of `PublicBaseUrl`, which sends the merchant to `pc_url` or `mobile_url`. 10 an hour and 50 in all, \
-         those included that merchants make by the link's own page. The request has no body.",
+        "Create a pre-auth code for a page of your own",
+        "For a page on the host of `PublicBaseUrl`, which sends the merchant to `pc_url` or `mobile_url`. At most 10 an hour and 50 in all, \
+         including those that the link's own page creates for merchants. The request has no body.",
     ))
     .refuses(&[
         ProblemKind::LinkUsed,

@@ -1,4 +1,4 @@
-//! Why a business does not get what it asks for, and what it gets instead.
+//! The problems that businesses get when a request cannot be fulfilled.
 
 use store::LinkStatus;
 use web::api::ApiError;

@@ -1,4 +1,4 @@
-//! The link's page, for merchants: who asks, a button, and the same page as a QR code for a phone.
+//! The link's page, for merchants: who asks, a button, and a QR code of the same page for a phone.
 
 use std::pin::Pin;
 
@@ -21,7 +21,7 @@ use crate::mint::mint;
 use crate::texts::{self, OpenTexts};
 use crate::{LinkError, LinkService, OpenPlatform, known_link};
 
-/// The path's link; its absence is answered like that of an unknown one.
+/// The link in the path; a malformed id is treated like an unknown one.
 type LinkPath = Result<Path<LinkId>, PathRejection>;
 
 #[derive(Template)]
@@ -172,7 +172,7 @@ async fn used(
     service.pages().message(StatusCode::OK, language, texts::used(language).about(Some(&account)))
 }
 
-/// Runs a page's work within its bound, and turns what went wrong into the page that says so.
+/// Runs a page's work within its limit, and turns a failure into the page that explains it.
 async fn answer(
     service: &LinkService,
     language: Language,

@@ -1,19 +1,20 @@
-//! The name of whoever asks, as a merchant is to read it: nothing in it can hide, or change how the page reads.
+//! The name of the requester, as a merchant reads it: nothing in it can hide, or change how the page reads.
 
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
 use icu_properties::{CodePointMapData, CodePointSetData};
 
-/// Characters of a name that a merchant is to recognise: longer ones do not fit a phone's screen.
+/// The most characters of a name that a merchant can recognise: longer ones do not fit a phone's screen.
 const LONGEST: usize = 60;
 
-/// Combining marks on one letter. Real writing has three at most; more of them reach over other lines of the page.
+/// The most combining marks on one letter. Real writing has three at most; more reach over other lines of the page.
 const MOST_MARKS: usize = 4;
 
-/// Zero-width joiner and non-joiner: part of emoji and of Indic and Persian words, as invisible as all of their kind.
+/// Zero-width joiner and non-joiner: part of emoji and of Indic and Persian words, but as invisible as any format
+/// character.
 const JOINERS: [char; 2] = ['\u{200c}', '\u{200d}'];
 
-/// Letters and symbols that are blank although their category says nothing of it: the empty pattern of Braille, the null
-/// notehead, and the place of an object that is not there.
+/// Letters and symbols that are blank although their category does not say so: the empty Braille pattern, the null
+/// notehead, and the object replacement character.
 const BLANK: [char; 3] = ['\u{2800}', '\u{1d159}', '\u{fffc}'];
 
 /// The name without white space around it; `None` unless a merchant can read it.
@@ -28,8 +29,8 @@ fn category(c: char) -> GeneralCategory {
     CodePointMapData::<GeneralCategory>::new().get(c)
 }
 
-/// Neither a control, nor a line break, nor an invisible format, to which all changes of direction belong, nor something
-/// whose look nobody knows.
+/// Whether a character is neither a control, nor a line break, nor an invisible format (which includes all changes of
+/// direction), nor unassigned.
 fn is_harmless(c: char) -> bool {
     use GeneralCategory as C;
     match category(c) {
@@ -39,7 +40,7 @@ fn is_harmless(c: char) -> bool {
     }
 }
 
-/// Something that leaves a mark on the page by itself.
+/// Whether a character leaves a mark on the page on its own.
 fn is_visible(c: char) -> bool {
     let alone = !is_mark(c) && category(c) != GeneralCategory::SpaceSeparator;
     alone && !CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c) && !BLANK.contains(&c)

@@ -1,4 +1,4 @@
-//! What the routers answer before, or without, a table. The rest are end-to-end stories.
+//! Responses of the routers that need no table. The rest are end-to-end stories.
 
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
@@ -11,10 +11,10 @@ use web::identity::IamIdentity;
 
 use super::*;
 
-/// Both doors.
+/// IAM and API keys.
 const KEYS: KeyConfig = KeyConfig { enabled: true };
 
-/// A service whose AWS cannot be reached.
+/// A service that cannot reach AWS.
 fn service() -> LinkService {
     let pages = PageConfig::read(&|name: &str| match name {
         "PUBLIC_BASE_URL" => Some("https://auth.example.com".to_owned()),

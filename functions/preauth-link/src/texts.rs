@@ -50,7 +50,7 @@ message! {
 }
 
 message! {
-    /// The link's time is over.
+    /// The link has expired.
     expired,
     Warning,
     "链接已过期",
@@ -70,7 +70,7 @@ message! {
 }
 
 message! {
-    /// The same, and the account is not authorized any more.
+    /// An account was authorized through it, but no longer is.
     withdrawn,
     Failure,
     "授权已失效",
@@ -94,7 +94,7 @@ pub(crate) const fn too_many_title(language: Language) -> &'static str {
     language.pick("尝试次数过多", "Too many attempts")
 }
 
-/// When the link works again. Where the merchant is nobody knows, so the time of day is Beijing's, and says so.
+/// When the link works again. The merchant's time zone is unknown, so the time of day is Beijing's, and says so.
 pub(crate) fn again(language: Language, wait: Duration, at: Timestamp) -> String {
     let minutes = wait.as_secs().div_ceil(MINUTE);
     let clock = beijing_clock(at);
@@ -129,7 +129,7 @@ pub(crate) const fn this_account(language: Language) -> &'static str {
 
 const MINUTE: u64 = 60;
 
-/// Seconds that Beijing's clock is ahead of UTC's. China has one time of the day and no summer time.
+/// The offset of Beijing's clock from UTC, in seconds. China has one time zone and no summer time.
 const BEIJING_AHEAD: i64 = 8 * 60 * 60;
 
 /// Hour and minute in Beijing, the next full minute.

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use store::LinkRequest;
 use url::Url;
 
-/// What both forms say.
+/// What both pages are given.
 pub(crate) struct Launch<'a> {
     pub(crate) component: &'a AppId,
     pub(crate) code: &'a SecretString,
@@ -17,7 +17,7 @@ pub(crate) struct Launch<'a> {
 }
 
 impl Launch<'_> {
-    /// The page for computers: shows a QR code.
+    /// The page for computers, which shows a QR code.
     pub(crate) fn on_computer(&self, wechat: &WechatConfig) -> Url {
         let mut url = wechat.mp.clone();
         url.set_path("/cgi-bin/componentloginpage");

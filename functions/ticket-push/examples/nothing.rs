@@ -1,4 +1,4 @@
-//! A function that does nothing: what a cold start of ticket-push is measured against.
+//! A function that does nothing: the baseline for the cold start of ticket-push.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;

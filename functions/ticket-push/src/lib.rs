@@ -1,7 +1,7 @@
 //! `POST /wechat/events`, WeChat's 授权事件接收URL (protocol section 3.2): verifies, stores, acknowledges.
 //!
-//! What was received is durable before WeChat hears `success`; everything it causes is the refresher's work. So this
-//! function never calls WeChat, and a push costs one write and no read.
+//! What was received is durable before the response is `success`; all that follows from it is the refresher's work. So
+//! this function never calls WeChat, and a push costs one write and no read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,11 +30,11 @@ pub struct Receiver {
     pub platform: Arc<PlatformSource>,
     /// The table.
     pub table: Access<Repositories>,
-    /// Where the rules read the time.
+    /// The clock that the rules use.
     pub clock: SharedClock,
-    /// Where metrics go.
+    /// The sink for metrics.
     pub metrics: Metrics,
-    /// From the request to its answer, whatever hangs: [`base::limits::Limits::push`].
+    /// The limit from the request to its response, whatever hangs: [`base::limits::Limits::push`].
     pub bound: Duration,
 }
 
@@ -69,8 +69,8 @@ pub fn router(receiver: Receiver) -> Router {
         .with_state(receiver)
 }
 
-/// The response to an authentic push that is not durable. WeChat promises no second delivery for this URL, but may make
-/// one.
+/// The response to an authentic push that is not durable. WeChat does not promise to deliver it again to this URL, but
+/// may.
 fn not_stored() -> Response {
     plain_answer(StatusCode::INTERNAL_SERVER_ERROR, "not stored: send it again")
 }
@@ -114,17 +114,17 @@ async fn store(receiver: &Receiver, push: &PlatformPush) -> Result<(), StoreErro
         store.inbox.put_push(&push.event, now).await?;
         introduce(&store.introductions, event, now).await;
         let info_type = event.label();
-        tracing::info!(info_type, authorizer = account(event), "a push {info_type} is in the inbox");
+        tracing::info!(info_type, authorizer = account(event), "a push {info_type} was put into the inbox");
     }
     receiver.metrics.put(&Metric::count(Measure::PushStored, 1).with_dimension(kind(event)));
     Ok(())
 }
 
-/// How long an account is introduced for at most: its push is stored, and must be acknowledged in time.
+/// The most time to record an account: its push is stored already, and must be acknowledged in time.
 const INTRODUCTION: Duration = Duration::from_millis(500);
 
-/// Notes the account of a grant, so that messages of it are taken before the grant has taken effect. This may fail: it
-/// is made up for when the grant takes effect.
+/// Records the account of a grant, so that its messages are accepted before the grant has taken effect. If this fails,
+/// it is done when the grant takes effect.
 async fn introduce(introductions: &Introductions, event: &Event, now: Timestamp) {
     let (Event::Authorized(_) | Event::UpdateAuthorized(_) | Event::FastRegister(_), Some(account)) =
         (event, event.account())
@@ -136,10 +136,10 @@ async fn introduce(introductions: &Introductions, event: &Event, now: Timestamp)
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the table was too slow".to_owned(),
     };
-    tracing::warn!(authorizer = %account, "messages of account {account} are taken once its grant has taken effect: {failure}");
+    tracing::warn!(authorizer = %account, "messages of account {account} are accepted once its grant has taken effect: {failure}");
 }
 
-/// The dimension of the metric: names that WeChat makes up must not make new metrics.
+/// The dimension of the metric: names that WeChat invents must not create new metrics.
 fn kind(event: &Event) -> &str {
     match event {
         Event::Unknown { .. } => "unknown",

@@ -1,9 +1,9 @@
-//! The tokens of a platform's accounts, and its own, for the services that call WeChat themselves: one that WeChat accepts
-//! now, and another one where WeChat refuses it. `docs/business-api.md` is its contract.
+//! The tokens of a platform's accounts, and its own, for services that call WeChat themselves: one that WeChat accepts
+//! now, and another one if WeChat refuses it. `docs/business-api.md` is the contract.
 //!
-//! A separate function: no other function that services call may read a token, and calls that wait for WeChat take none of
-//! its concurrency. The refresher keeps tokens alive; here one is renewed only when somebody asks for it and it is due, or
-//! when WeChat has refused it. Whoever is given one is written down (`readings`).
+//! A separate function: no other function that services call may read a token, and calls that wait for WeChat take none
+//! of its concurrency. The refresher keeps tokens alive; here one is renewed only if it is requested and due, or if
+//! WeChat has refused it. Each reading of a token is recorded (`readings`).
 
 #[cfg(feature = "openapi")]
 mod openapi;
@@ -54,7 +54,7 @@ struct Inner {
     config: TokenConfig,
 }
 
-/// The platform's tokens, for the length of one request.
+/// The platform's tokens, for the duration of one request.
 struct OpenTokens {
     component: AppId,
     tokens: Tokens,
@@ -68,7 +68,7 @@ impl OpenTokens {
 }
 
 impl TokenService {
-    /// The function's state. Readings of tokens are put on `bus`, if the configuration has it so.
+    /// The function's state. Readings of tokens are published on `bus` if the configuration says so.
     #[must_use]
     pub fn new(services: Services, bus: Bus, config: TokenConfig) -> Self {
         Self(Arc::new(Inner { services, cache: Arc::default(), bus, config }))
@@ -78,14 +78,14 @@ impl TokenService {
         &self.0.services
     }
 
-    /// The tokens, for a request that must be answered by `bound`.
+    /// The tokens, for a request whose response is due at `bound`.
     async fn open(&self, bound: Instant) -> Result<OpenTokens, InternalError> {
         let component = self.services().open_by(bound).await?;
         let tokens = Tokens::of(&component).remembering(&self.0.cache);
         Ok(OpenTokens { component: component.appid().clone(), tokens, context: component.context().clone() })
     }
 
-    /// The platform's, if its routes are turned on.
+    /// The platform's own token, if its routes are enabled.
     fn platform(&self) -> Result<TokenOwner, Problem> {
         if self.0.config.platform_route {
             return Ok(TokenOwner::Component);
@@ -174,7 +174,7 @@ fn refused(mut body: Members) -> Result<TokenId, ApiError> {
     })
 }
 
-/// The routes, behind both doors.
+/// The routes, for callers with IAM or an API key.
 pub fn router(service: TokenService, keys: KeyConfig) -> Router {
     let [platform, platform_renewals, token, renewals] = &ROUTES;
     let routes = Router::new()

@@ -1,4 +1,4 @@
-//! What the function's routes take and answer, in the words of OpenAPI.
+//! The requests and responses of the function's routes, as OpenAPI describes them.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ pub fn description() -> Description {
         .route(platform_renewal, renews_platform())
 }
 
-/// What every one of them can answer where there is no token.
+/// The problems of each route if there is no token.
 fn may_fail(operation: Operation) -> Operation {
     operation.refuses(&[ProblemKind::TokenBeingRenewed, ProblemKind::TokenUnavailable])
 }
@@ -46,9 +46,9 @@ fn reads() -> Operation {
         TOKENS,
         "Get an account's token",
         "An `access_token` that WeChat accepts now, for calls that you make yourself. Ask before each call, or keep it until \
-         `use_until`: it is then renewed, and WeChat refuses the one before. It is renewed for you where it has lapsed; of two \
-         that ask at the same moment one may be answered `token-being-renewed` and gets it a second later. WeChat answers \
-         only the addresses on the platform's list.",
+         `use_until`: it is then renewed, and WeChat refuses the one before. An expired token is renewed for you; of two \
+         simultaneous requests one may get `token-being-renewed`, and the token a second later. WeChat accepts calls \
+         only from the addresses on the platform's list.",
     );
     may_fail(reads).answers::<TokenView>(StatusCode::OK, "The token.", &[], &token())
 }
@@ -61,7 +61,7 @@ fn renews() -> Operation {
         "For a call that WeChat has refused with 40001, 40014 or 42001. The token is renewed if the refused one is still \
          the stored one, at most once a minute for all callers together; else the one that has replaced it is returned.",
     );
-    renewal(renews).answers::<RenewedTokenView>(StatusCode::OK, "The token that is there now.", &[], &renewed(&token()))
+    renewal(renews).answers::<RenewedTokenView>(StatusCode::OK, "The current token.", &[], &renewed(&token()))
 }
 
 fn reads_platform() -> Operation {
@@ -82,12 +82,7 @@ fn renews_platform() -> Operation {
         "Get another platform token for one that WeChat refused",
         "For a call that WeChat has refused with 40001, 40014, 42001 or 42006; as for an account's token.",
     );
-    renewal(renews).answers::<RenewedTokenView>(
-        StatusCode::OK,
-        "The token that is there now.",
-        &[],
-        &renewed(&platform_token()),
-    )
+    renewal(renews).answers::<RenewedTokenView>(StatusCode::OK, "The current token.", &[], &renewed(&platform_token()))
 }
 
 fn renewal(operation: Operation) -> Operation {

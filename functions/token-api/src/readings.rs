@@ -1,7 +1,7 @@
-//! Who was given which token: a line in the log, and with `TOKEN_READ_EVENTS=on` an event on the bus.
+//! A record of each reading of a token: a line in the log, and with `TOKEN_READ_EVENTS=on` an event on the bus.
 //!
-//! The event is best effort: what the bus does not take at once is in the log alone, since no service is to go without its
-//! token, or to wait for it, where the bus is away.
+//! The event is best effort: if the bus does not accept it at once, only the log has it, since no service is to go
+//! without its token, or wait for it, because the bus is unavailable.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use tracing::field::display;
 
 use crate::{OpenTokens, TokenService};
 
-/// How long a response waits for the bus, which takes an event within some 15 ms as a rule. Behind the response there is no
-/// time: Lambda stops the process.
+/// How long a response waits for the bus, which usually accepts an event within some 15 ms. There is no time after the
+/// response: Lambda stops the process.
 const WAIT: Duration = Duration::from_millis(100);
 
 impl TokenService {
-    /// Writes down that somebody is given a token.
+    /// Records that somebody reads a token.
     pub(crate) async fn note_reading(&self, open: &OpenTokens, owner: &TokenOwner, token: &ValidToken, actor: Actor) {
         let token_id = TokenId::of(&token.token);
         let (caller, source_ip) = (actor.by.as_str(), actor.source_ip.map(display));

@@ -1,4 +1,4 @@
-//! What the router answers before, or without, a table. The rest are end-to-end stories.
+//! Responses of the router that need no table. The rest are end-to-end stories.
 
 use axum::body::{Body, to_bytes};
 use http::Request;
@@ -10,7 +10,7 @@ use web::identity::IamIdentity;
 
 use super::*;
 
-/// Both doors.
+/// IAM and API keys.
 const KEYS: KeyConfig = KeyConfig { enabled: true };
 
 const ID: &str = r#"{"token_id":"0123456789abcdef"}"#;
@@ -68,7 +68,7 @@ async fn what_cannot_be_used_is_refused_before_anything_is_read() {
 }
 
 #[tokio::test]
-async fn the_platforms_own_token_is_not_given_unless_that_is_turned_on() {
+async fn the_platforms_own_token_is_not_given_unless_that_is_enabled() {
     for (method, path) in [(Method::GET, "/tokens/platform"), (Method::POST, "/tokens/platform/renewals")] {
         let refused = answered(TokenConfig::default(), &method, path, ID).await;
         assert_eq!(refused.status(), 404);

@@ -15,25 +15,26 @@ pub(crate) struct TokenView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     appid: Option<AppId>,
-    /// For `access_token=` in a call of WeChat; the platform's own for `component_access_token=` where the call has that.
+    /// For `access_token=` in a call of WeChat; the platform's own token for `component_access_token=`, if the call has
+    /// that.
     access_token: String,
-    /// What to name the token by: the first 16 hexadecimal digits of its SHA-256.
+    /// The name of the token: the first 16 hexadecimal digits of its SHA-256.
     token_id: String,
-    /// Until when it can be kept. From then on it may be renewed at any moment, and WeChat refuses it as soon as it is. In
-    /// the past where it is being renewed: ask again before the next call.
+    /// Until when it can be kept. From then on it may be renewed at any moment, and WeChat refuses it as soon as it is.
+    /// In the past if it is being renewed: request it again before the next call.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     use_until: String,
-    /// For how many seconds WeChat accepts it if nobody renews it.
+    /// The seconds for which WeChat accepts it if nobody renews it.
     expires_in: u64,
 }
 
-/// The token that is there after WeChat has refused one.
+/// The current token after WeChat has refused one.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = RenewedToken))]
 pub(crate) struct RenewedTokenView {
     #[serde(flatten)]
     token: TokenView,
-    /// Whether it was issued for this request. Else the refused one had been replaced already.
+    /// Whether it was issued for this request. If not, the refused one had been replaced already.
     renewed: bool,
 }
 

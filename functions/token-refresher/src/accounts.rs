@@ -1,4 +1,4 @@
-//! Every account of a part that is due is renewed, many at once.
+//! The renewal of every due account of a part, many at once.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::Run;
 use crate::report::Report;
 use crate::shards::shards_by_turns;
 
-/// Accounts that WeChat refuses are remembered up to this many; more are due again after their back-off.
+/// The most refused accounts to remember; any more are due again after their back-off.
 const MAX_REFUSED: usize = 10_000;
 
 impl Run {
@@ -74,7 +74,7 @@ impl Run {
                 if let Some(account) = account {
                     tracing::warn!(authorizer = %account, "account {account} was not renewed: {own}");
                 } else {
-                    tracing::warn!("a shard of the accounts that are due cannot be read: {own}");
+                    tracing::warn!("a shard of the due accounts cannot be read: {own}");
                 }
                 return;
             }

@@ -1,15 +1,15 @@
-//! What ends a run before its time is over.
+//! The failures that end a run before its time is over.
 //!
-//! One account, code, entry or item that fails is postponed, and everything else goes on. Only what would make everything
-//! else fail in the same way ends a run, and it is reported once.
+//! If one account, code, entry or item fails, it is postponed and everything else goes on. Only a failure that would
+//! repeat for everything else ends a run, and it is reported once.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use platform::tokens::{Scope, TokenError};
 
-/// The table counts as away when it has not answered for this many different items in a row. A single item can be
-/// unreachable for hours, while its partition is in trouble.
+/// The table counts as unavailable when it has not responded for this many different items in a row. A single item can
+/// be unreachable for hours, while its partition is in trouble.
 const ITEMS_IN_A_ROW: usize = 3;
 
 /// Collects the failures of a run.
@@ -20,23 +20,23 @@ pub(crate) struct Breaker {
 }
 
 impl Breaker {
-    /// What has ended the run; `None` while it may go on.
+    /// The failure that has ended the run; `None` while it may go on.
     pub(crate) fn cause(&self) -> Option<&TokenError> {
         self.cause.get()
     }
 
-    /// Ends the run, whatever the failure says by itself.
+    /// Ends the run, whatever the failure's own scope is.
     pub(crate) fn trip(&self, cause: TokenError) {
-        // The first cause is the one to be reported.
+        // Only the first cause is reported.
         drop(self.cause.set(cause));
     }
 
-    /// Notes that the table has answered for an item.
+    /// Records that the table has responded for an item.
     pub(crate) fn table_answered(&self) {
         self.items_without_table.store(0, Ordering::Relaxed);
     }
 
-    /// Takes the failure of one item; gives it back if it is the item's own, to be counted and logged there.
+    /// Records the failure of one item; returns it if it is the item's own, to be counted and logged by the caller.
     pub(crate) fn own_failure(&self, error: TokenError) -> Option<TokenError> {
         match error.scope() {
             Scope::Subject => {
@@ -50,7 +50,7 @@ impl Breaker {
                 self.trip(error);
                 None
             }
-            // Reported with the API, for the run as a whole; and what there was no time for is left over.
+            // A failure of the API is reported for the run as a whole; what there was no time for is left over.
             Scope::Api | Scope::OutOfTime => None,
         }
     }

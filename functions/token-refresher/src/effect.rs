@@ -1,7 +1,7 @@
-//! What an inbox entry does: a code is exchanged, a grant stored, a revocation marked.
+//! The effect of an inbox entry: a code is exchanged, a grant stored, a revocation recorded.
 //!
-//! Everything may come twice, late, or in the wrong order. So only WeChat's own times are compared, and where they do
-//! not decide, WeChat is asked whether the account's grant stands.
+//! Everything may come twice, late, or in the wrong order. So only WeChat's own times are compared, and if they do not
+//! decide, WeChat is asked whether the account's grant is valid.
 
 use base::clock::Timestamp;
 use base::ids::AppId;
@@ -15,14 +15,14 @@ use wechat::times::{self, Order};
 use crate::Run;
 use crate::report::Report;
 
-/// How often a mark is tried on an account that others keep changing.
+/// How often a revocation is written to an account that others keep changing.
 const MARK_TRIES: usize = 4;
 
 /// The outcome of an entry.
 pub(crate) enum Outcome {
-    /// It has taken effect, or never will; the word stays with it.
+    /// It has taken effect, or never will; the word is stored with it.
     Done(String),
-    /// Somebody else is at the same code.
+    /// Another process is exchanging the same code.
     Busy,
 }
 
@@ -37,7 +37,7 @@ struct PushedGrant<'a> {
     authorizer: Option<&'a AppId>,
     code: Option<&'a SecretString>,
     pre_auth_code: Option<&'a SecretString>,
-    /// WeChat's time of the grant, where it can be believed.
+    /// WeChat's time of the grant, if it is credible.
     granted_at: Option<Timestamp>,
     /// Identifies the push.
     push: PushId,
@@ -45,8 +45,8 @@ struct PushedGrant<'a> {
 }
 
 impl Run {
-    /// Lets an entry take effect. `before` are the account's earlier entries that are still waiting: a revocation takes the
-    /// codes among them away.
+    /// Lets an entry take effect. `before` are the account's earlier entries that are still waiting: a revocation
+    /// removes the codes among them.
     pub(crate) async fn take_effect(
         &self,
         entry: &Entry,
@@ -161,8 +161,9 @@ impl Run {
         Ok(Outcome::Busy)
     }
 
-    /// Codes that are still waiting to be tried again, of grants that WeChat's times place before the revocation, are of no
-    /// use any more. The business hears of those grants all the same. Where the times do not decide, the exchange does.
+    /// Finishes the entries with codes of grants that, by WeChat's times, came before the revocation: these codes are
+    /// no longer valid. The business is notified of those grants all the same. If the times do not decide, the exchange
+    /// does.
     async fn drop_open_codes(
         &self,
         before: &mut Vec<&Entry>,
@@ -185,15 +186,15 @@ impl Run {
     }
 }
 
-/// WeChat's time of what a push reports; `None` if it was far ahead of ours when the push came.
+/// WeChat's time of the event that a push reports; `None` if it was far ahead of our clock when the push arrived.
 fn happened_at(entry: &Entry, push: &AuthorizationEvent) -> Option<Timestamp> {
     times::credible(push.create_time?, entry.received_at)
 }
 
-/// The word for a grant that was over before its code was exchanged.
+/// The outcome of a grant that was over before its code was exchanged.
 const REVOKED_SINCE: &str = "revoked since";
 
-/// The word for a revocation that took effect.
+/// The outcome of a revocation that took effect.
 const MARKED: &str = "marked";
 
 fn outcome(exchanged: &Exchanged) -> Outcome {

@@ -7,27 +7,29 @@ use serde::Deserialize;
 use serde_json::Value;
 use store::{DuePart, EVENT_SORT_PREFIX, INBOX_SORT_PREFIX, ScheduledTask};
 
-/// What a run is to do.
+/// The task of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
-    /// Every account of a part that is due; with the first part also ticket, inbox, and the messages that wait for the bus.
+    /// Renew every due account of a part; with the first part also the ticket, the inbox, and messages waiting for the
+    /// bus.
     Renew(DuePart),
-    /// All that is due, because somebody has asked for it, and what is to be tried again.
+    /// Renew everything that is due, and retry what a request names.
     Requested,
     /// Compare with WeChat's list of accounts.
     Reconcile,
-    /// Only what is new in the partitions with these table keys: of the inbox, and of what happened to accounts and keys.
+    /// Process only what is new in the partitions with these table keys: entries of the inbox, and events of accounts
+    /// and keys.
     Stream(BTreeSet<String>),
 }
 
 impl Task {
-    /// All that is due, in one run.
+    /// Everything that is due, in one run.
     #[must_use]
     pub const fn renew() -> Self {
         Self::Renew(DuePart::ALL)
     }
 
-    /// The task that the scheduler asks for, or somebody in its place; `None` where the table's stream started the run.
+    /// The scheduler's task, whoever sent it; `None` if the table's stream started the run.
     pub(crate) const fn scheduled(&self) -> Option<ScheduledTask> {
         match self {
             Self::Renew(part) => Some(ScheduledTask::Renew(*part)),
@@ -37,7 +39,7 @@ impl Task {
         }
     }
 
-    /// The accounts that its run looks after.
+    /// The accounts that its run renews.
     pub(crate) const fn part(&self) -> DuePart {
         match self {
             Self::Renew(part) => *part,
@@ -45,7 +47,7 @@ impl Task {
         }
     }
 
-    /// The word in logs and metrics.
+    /// The task's name in logs and metrics.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Requested => "requested",
@@ -60,16 +62,16 @@ impl fmt::Display for Task {
     }
 }
 
-/// The event starts no run. Its content is not repeated: it could hold anything.
+/// An event that starts no run. Its content is not repeated: it could be anything.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EventError {
-    /// It is not one of ours.
+    /// The event is not one of ours.
     #[error(
         "the event is neither {{\"task\":\"renew\"}}, {{\"task\":\"requested\"}}, {{\"task\":\"reconcile\"}} nor a batch of the \
          table's stream"
     )]
     Foreign,
-    /// It asks for a part of the accounts that there is not.
+    /// The event names a part of the accounts that does not exist.
     #[error(
         "the event asks for a part that does not exist: only {{\"task\":\"renew\"}} may have \"part\" and \"of\", both of \
          them, with \"of\" 1, 2 or 4 and \"part\" a number from 0 to less than that"
@@ -123,9 +125,9 @@ struct Text {
 }
 
 impl Task {
-    /// Reads an event of EventBridge Scheduler, of a rule of the bus, or of the table's stream. Records of other items than inbox entries and
-    /// events to be reported are left out: the stream's filter lets none through, and one that came all the same is no reason
-    /// to fail a batch.
+    /// Reads an event of EventBridge Scheduler, of a rule of the bus, or of the table's stream. Records of items other
+    /// than inbox entries and events to be reported are ignored: the stream's filter lets none through, and if one
+    /// arrives all the same, that is no reason to fail a batch.
     pub fn parse(event: Value) -> Result<Self, EventError> {
         match serde_json::from_value(event).map_err(|_| EventError::Foreign)? {
             Shape::Scheduled { task: Scheduled::Renew, part: None, of: None } => Ok(Self::renew()),

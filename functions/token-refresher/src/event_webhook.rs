@@ -1,8 +1,8 @@
-//! The event webhook: the business's own service, which gets the events of accounts as the bus does.
+//! The event webhook: the business's own service, which gets the same events of accounts as the bus.
 //!
-//! It is slower than the bus, and away more often. A run stops asking it when it has not answered for several events in a
-//! row. A run of the stream, behind which the next pushes wait, also leaves one alone that has just been slow, or has not
-//! answered several times in a row in whichever runs.
+//! It is slower than the bus, and more often unavailable. A run stops calling it when it has not responded for several
+//! events in a row. A run of the stream, which delays the next pushes, also skips a webhook that has just been slow, or
+//! has not responded several times in a row in any run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
@@ -17,17 +17,17 @@ use tokio::time::Instant;
 use crate::Run;
 use crate::outbox::SLOW;
 
-/// What this function calls a webhook for.
+/// The role in which this function calls a webhook.
 pub const EVENT_WEBHOOK: WebhookRole = WebhookRole {
     variable: "EVENT_WEBHOOK_URL",
     user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")),
 };
 
-/// The webhook counts as away when it has not answered for this many different events in a row. A single one may be what
-/// it hangs at.
+/// The webhook counts as unavailable when it has not responded for this many different events in a row. A single event
+/// may be the cause of its hanging.
 const EVENTS_IN_A_ROW: usize = 3;
 
-/// How long runs of the stream leave a webhook alone that has not answered: until a scheduled run has asked it.
+/// How long runs of the stream skip a webhook that has not responded: until a scheduled run has called it.
 const REST: Duration = Duration::from_mins(5);
 
 /// The wait after a first failure.
@@ -41,26 +41,26 @@ pub(crate) fn pause_after(tries: u32) -> Duration {
     (FIRST_PAUSE * 2_u32.pow(tries.saturating_sub(1).min(6))).min(LONGEST_PAUSE)
 }
 
-/// The event webhook of a process; clones share what is known of it.
+/// The event webhook of a process; clones share what is known about it.
 #[derive(Clone)]
 pub(crate) struct EventWebhook(Arc<Known>);
 
 struct Known {
     webhook: Webhook,
-    /// For how many events in a row there has been no answer, in whichever runs.
+    /// The events in a row without a response, in any run.
     unanswered: AtomicUsize,
-    /// Until when, in seconds since 1970, runs of the stream leave it alone.
+    /// Until when, as Unix time in seconds, runs of the stream skip it.
     rests_until: AtomicI64,
 }
 
 /// The event webhook in one run.
 pub(crate) struct WebhookOfRun {
     of: EventWebhook,
-    /// Whether what comes next waits for the end of the run.
+    /// Whether other work waits for the end of the run.
     is_waited_for: bool,
-    /// For how many events in a row there has been no answer in this run.
+    /// The events in a row without a response in this run.
     unanswered: AtomicUsize,
-    /// Whether it is left to other runs.
+    /// Whether this run skips it.
     is_left: AtomicBool,
 }
 
@@ -69,7 +69,7 @@ impl EventWebhook {
         Self(Arc::new(Known { webhook, unanswered: AtomicUsize::new(0), rests_until: AtomicI64::new(i64::MIN) }))
     }
 
-    /// The webhook for one run; `is_waited_for` says whether what comes next waits for the end of the run.
+    /// The webhook for one run; `is_waited_for` says whether other work waits for the end of the run.
     pub(crate) fn of_run(&self, is_waited_for: bool, now: Timestamp) -> WebhookOfRun {
         let rests = is_waited_for && now.unix() < self.0.rests_until.load(Ordering::Relaxed);
         WebhookOfRun {
@@ -82,15 +82,15 @@ impl EventWebhook {
 }
 
 impl WebhookOfRun {
-    /// Whether it is not asked any more in this run.
+    /// Whether this run no longer calls it.
     pub(crate) fn is_away(&self) -> bool {
         self.is_left.load(Ordering::Relaxed) || self.unanswered.load(Ordering::Relaxed) >= EVENTS_IN_A_ROW
     }
 
-    /// Notes the outcome of a call, and how long it took. A refusal is an answer too.
+    /// Records the outcome of a call, and how long it took. A refusal is a response too.
     fn note(&self, outcome: &Result<(), WebhookError>, took: Duration, now: Timestamp) {
         let known = &self.of.0;
-        // The next pushes do not wait for a webhook that takes its time.
+        // The next pushes do not wait for a slow webhook.
         if self.is_waited_for && took > SLOW {
             self.is_left.store(true, Ordering::Relaxed);
         }
@@ -106,17 +106,17 @@ impl WebhookOfRun {
         }
         if unanswered == EVENTS_IN_A_ROW {
             tracing::warn!(
-                "the event webhook has not answered {unanswered} times in a row: it is not asked any more in this run"
+                "the event webhook has not responded {unanswered} times in a row: it is not called any more in this run"
             );
         }
     }
 }
 
 impl Run {
-    /// Sends an event to the webhook. Any 2xx answer is a success, whatever it says.
+    /// Sends an event to the webhook. Any response with status 2xx is a success, whatever its body.
     ///
     /// # Errors
-    /// [`WebhookError`]. The webhook may have taken it all the same.
+    /// [`WebhookError`]. The webhook may have processed the event all the same.
     pub(crate) async fn post(&self, webhook: &WebhookOfRun, event: &BusEvent) -> Result<(), WebhookError> {
         let (now, begun) = (self.now(), Instant::now());
         let outcome = match &self.component.platform().webhook_key {

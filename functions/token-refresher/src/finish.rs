@@ -1,7 +1,7 @@
-//! The end of a run: what it did is counted, what it leaves behind is measured, how it went is written down.
+//! The end of a run: counts what it did, measures what it leaves behind, and records how it went.
 //!
-//! None of this can fail a run, and none of it may outlast the run's own time: what does not get done here is done at
-//! the end of the next run. The heartbeat comes last, so that it says that a run got as far as its end.
+//! None of this can fail a run or outlast its time: what is not done here is done at the end of the next run. The
+//! heartbeat comes last, so that it proves that a run got as far as its end.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use tokio::time::timeout_at;
 use crate::report::Report;
 use crate::{Run, Task};
 
-/// What a run leaves behind is measured until this long before its end: how it went is still to be written down.
+/// Measuring what a run leaves behind stops this long before its end, to leave time for the record of the run.
 const LAST_RECORD: Duration = Duration::from_millis(200);
 
 impl Run {
-    /// Ends a run of `task` that did what `report` says.
+    /// Ends a run of `task` with this `report`.
     pub(crate) async fn finish(&self, task: &Task, report: &Report) {
         report.publish(&self.context.metrics);
         if let Some(scheduled) = task.scheduled()
             && timeout_at(self.ends_at, self.record_run(task, scheduled, report)).await.is_err()
         {
-            tracing::warn!("no time was left to write down how the run went");
+            tracing::warn!("no time was left to record the run");
         }
-        // The heartbeat. What somebody has asked for does not show that the schedule is alive.
+        // The heartbeat. A requested run does not show that the schedule is alive.
         if !matches!(task, Task::Requested) {
             self.context.metrics.put(&Metric::count(Measure::RunFinished, 1).with_dimension(task.name()));
         }
@@ -40,7 +40,7 @@ impl Run {
         if !matches!(task, Task::Requested)
             && let Err(error) = self.store.health.put(scheduled, &health).await
         {
-            tracing::warn!("how the run went was not written down: {error}");
+            tracing::warn!("the run was not recorded: {error}");
         }
         let measured = self.measure(scheduled).await;
         let run = FinishedRun { id: &id, finished_at, duration, report: &health.report, measured };

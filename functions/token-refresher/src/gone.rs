@@ -1,4 +1,4 @@
-//! The end of a pass over WeChat's list: every account in use that the list did not name is asked about.
+//! The end of a pass over WeChat's list: a check of every account in use that the list did not name.
 
 use base::ids::AppId;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -12,18 +12,18 @@ use crate::refused::Ended;
 use crate::report::Report;
 use crate::shards::shards_by_turns;
 
-/// What the walk over the accounts in use has come to.
+/// The progress of the walk over the accounts in use.
 #[derive(Default)]
 struct Walk {
     /// Accounts in use.
     seen: u64,
-    /// Accounts that WeChat was asked about.
+    /// Accounts that were checked with WeChat.
     asked: usize,
     ended: Vec<Ended>,
 }
 
 impl Run {
-    /// Asks WeChat about the accounts that a pass did not name; `false` where time was up before all were looked at.
+    /// Checks the accounts that a pass did not name with WeChat; `false` if time was up before all were checked.
     pub(crate) async fn look_for_gone(&self, pass: ReconcileCursor, report: &mut Report) -> Result<bool, TokenError> {
         let listed = self.store.reconcile_passes.listed(pass).await?;
         let mut walk = Walk::default();
@@ -50,7 +50,7 @@ impl Run {
                     }
                     if walk.asked == self.gone_checks {
                         tracing::error!(
-                            "WeChat's list lacks over {} accounts: the next pass asks about the others",
+                            "WeChat's list lacks over {} accounts: the next pass checks the others",
                             self.gone_checks
                         );
                         return true;
@@ -63,7 +63,7 @@ impl Run {
                 Ok(()) => self.breaker.table_answered(),
                 Err(error) => {
                     if let Some(own) = self.breaker.own_failure(error) {
-                        tracing::warn!("an account that WeChat does not list was not asked about: {own}");
+                        tracing::warn!("an account that WeChat does not list was not checked: {own}");
                         report.fail(&own.label());
                     }
                 }
@@ -72,7 +72,7 @@ impl Run {
         true
     }
 
-    /// Asks whether the grant of one account stands, unless that was asked today.
+    /// Asks WeChat whether the grant of one account is valid, unless that was asked today.
     async fn ask(&self, account: AppId, walk: &mut Walk) -> Result<(), TokenError> {
         let Some(stored) = self.store.accounts.get(&account).await? else { return Ok(()) };
         if !stored.has_details {

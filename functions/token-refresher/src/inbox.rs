@@ -1,6 +1,6 @@
 //! The inbox, processed per account in the order of WeChat's times.
 //!
-//! What an entry does when its turn comes is in [`crate::effect`].
+//! The effect of an entry is in [`crate::effect`].
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,19 +18,19 @@ use crate::effect::Outcome;
 use crate::publish::BUS_PAUSE;
 use crate::report::Report;
 
-/// Accounts whose entries are processed at once.
+/// The most accounts whose entries are processed at once.
 const PARTITIONS_AT_ONCE: usize = 16;
 
-/// An entry that has failed this often, over two and a half days, is given up: its code has lapsed long ago, and
+/// An entry that has failed this often, over two and a half days, is given up: its code has expired long ago, and
 /// reconcile finds the grant if there is one.
 const LAST_TRY: u32 = 15;
 
-/// The word for what the bus did not take.
+/// The label of what the bus did not accept.
 const BUS: &str = "bus";
 
 impl Run {
-    /// Processes everything in the inbox that is due, a page of the index at a time. What stays there because it cannot be
-    /// processed or postponed does not keep the pages behind it from being read.
+    /// Processes everything in the inbox that is due, one page of the index at a time. Entries that stay because they
+    /// can be neither processed nor postponed do not prevent later pages from being read.
     pub(crate) async fn process_inbox(&self, report: &mut Report) {
         let (store, until) = (&self.store, self.now());
         let mut after = None;
@@ -53,8 +53,8 @@ impl Run {
         }
     }
 
-    /// Processes what the stream has named by its table keys: entries of the inbox, and events of accounts and API keys, which
-    /// do not wait for what hangs at WeChat.
+    /// Processes what the stream has named by its table keys: entries of the inbox, and events of accounts and API
+    /// keys, which do not wait for calls that hang at WeChat.
     pub(crate) async fn process_named(&self, keys: &BTreeSet<String>, report: &mut Report) {
         let mut delivered = Report::default();
         let partitions = keys.iter().filter_map(|key| self.store.inbox.partition(key)).collect();
@@ -63,10 +63,11 @@ impl Run {
         report.add(&delivered);
     }
 
-    /// Processes the given partitions. An entry that fails is postponed; only what concerns everything ends the run.
+    /// Processes the given partitions. An entry that fails is postponed; only a failure that concerns everything ends
+    /// the run.
     ///
-    /// Pushes come before redirects: both may bring one code, and a push also says for which account, which a code that
-    /// is spent already leaves to be guessed.
+    /// Pushes come before redirects: both may bring the same code, but only a push names its account, which has to be
+    /// guessed from a code that is already spent.
     pub(crate) async fn process_partitions(&self, partitions: Vec<Partition>, report: &mut Report) {
         let (pushes, redirects) = partitions.into_iter().partition(Partition::is_of_account);
         self.process_together(pushes, report).await;
@@ -97,7 +98,7 @@ impl Run {
 
     async fn process_one(&self, partition: &Partition, report: &mut Report) -> Result<(), TokenError> {
         let entries = self.store.inbox.waiting(partition).await?;
-        // Those that stay after this pass: their codes stay valid until the grant is taken back.
+        // The entries that stay after this pass: their codes stay valid until the grant is revoked.
         let mut left = Vec::new();
         let mut failure = None;
         for entry in &entries {
@@ -113,7 +114,8 @@ impl Run {
                 Ok(false) => left.push(entry),
                 Err(error) => {
                     left.push(entry);
-                    // The entry could not be written, or needs an API that cannot be used: those behind it may do without.
+                    // The entry could not be written, or needs an API that cannot be used: later entries may do
+                    // without.
                     let ends = matches!(error.scope(), Scope::Platform | Scope::OutOfTime);
                     failure = Some(error);
                     if ends {
@@ -125,7 +127,7 @@ impl Run {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Processes an entry; `false` where it is to be tried again.
+    /// Processes an entry; `false` if it is to be retried.
     async fn process_entry(
         &self,
         entry: &Entry,
@@ -137,7 +139,7 @@ impl Run {
             EntryBody::Callback(_) | EntryBody::ReleaseCheck(_) | EntryBody::Unreadable => None,
         };
         let taken = match &entry.outcome {
-            // It has taken effect before; only the business has not heard of it.
+            // It has taken effect before; only the business has not been notified.
             Some(outcome) => Ok(Outcome::done(outcome)),
             None => self.take_effect(entry, push.as_ref(), before, report).await,
         };
@@ -157,7 +159,7 @@ impl Run {
                 _ => {
                     report.fail(&error.label());
                     let wait = schedule::backoff(entry.tries.saturating_add(1));
-                    tracing::warn!(entry = %entry.key, "an inbox entry is tried again in {} s: {error}", wait.as_secs());
+                    tracing::warn!(entry = %entry.key, "an inbox entry is retried in {} s: {error}", wait.as_secs());
                     self.postpone(entry, &error.label(), wait, report).await?;
                     return Ok(false);
                 }
@@ -178,7 +180,7 @@ impl Run {
         Ok(())
     }
 
-    /// Publishes what has taken effect, then finishes the entry. A run that dies between the two publishes it again.
+    /// Publishes what has taken effect, then finishes the entry. If a run dies between the two, it is published again.
     pub(crate) async fn tell_and_finish(
         &self,
         entry: &Entry,

@@ -1,7 +1,7 @@
 //! The scheduled job that keeps every token alive (walk-through 3 of `docs/architecture.md`).
 //!
-//! It is run by a tick every five minutes, by an hourly one for the reconciliation with WeChat's list, and by the
-//! table's stream whenever something enters the inbox. Any number of runs may overlap: leases and conditions decide.
+//! It runs every five minutes, hourly for the reconciliation with WeChat's list, and whenever something enters the
+//! inbox (by the table's stream). Any number of runs may overlap: leases and conditions decide.
 
 mod accounts;
 mod breaker;
@@ -52,29 +52,29 @@ pub use event::{EventError, Task};
 pub use event_webhook::EVENT_WEBHOOK;
 pub use report::Report;
 
-/// A run stops taking up work this long before its deadline: the calls under way must end and be written down.
+/// A run starts no more work this long before its deadline: the calls in progress must end and be recorded.
 const STOP_BEFORE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Calls of WeChat end this long before the deadline: their result must be written down.
+/// Calls of WeChat end this long before the deadline: their results must be recorded.
 const LAST_WRITES: Duration = Duration::from_millis(2_500);
 
-/// A run ends this long before the deadline, whatever it leaves unmeasured: its report must still be handed over.
+/// A run ends this long before the deadline, even if something is left unmeasured: its report must still be returned.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
 
-/// A run that the stream caused ends by then, so that it never blocks the next push for long.
+/// A run that the stream started ends after this time, so that it never blocks the next push for long.
 const STREAM_RUN: Duration = Duration::from_secs(20);
 
-/// How much at once, and how fast.
+/// Bounds on the work of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// Renewals under way at once: `REFRESHER_WINDOW`.
+    /// Renewals in progress at once: `REFRESHER_WINDOW`.
     pub window: usize,
-    /// Renewals begun in a second at most: WeChat publishes no figure, and its reaction to more is a ban of minutes.
+    /// Renewals begun per second at most: WeChat publishes no figure, and its reaction to too many is a ban of minutes.
     pub per_second: u32,
-    /// Accounts that a pass over WeChat's list did not name are asked about up to this many in a run: a list that is
-    /// suddenly empty is WeChat's fault, not every merchant's wish, and must not use up the day's calls.
+    /// The most accounts that a run checks because a pass over WeChat's list did not name them: a list that is suddenly
+    /// empty is WeChat's fault, not every merchant's wish, and must not use up the day's calls.
     pub gone_checks: usize,
-    /// Between the beginnings of two runs that somebody has asked for.
+    /// The least time between the beginnings of two requested runs.
     pub requested_pause: Duration,
 }
 
@@ -84,18 +84,18 @@ impl Default for Settings {
     }
 }
 
-/// However often somebody asks, a run comes at most this often.
+/// The least time between requested runs, however often one is requested.
 const REQUESTED_PAUSE: Duration = Duration::from_secs(5);
 
-/// Enough for the cap on starts a second while WeChat answers within 200 ms.
+/// Enough for the cap on starts per second while WeChat responds within 200 ms.
 const DEFAULT_WINDOW: usize = 64;
 
-/// Each renewal under way may hold a connection to WeChat and one to the table, of the 1,024 files that a function may
-/// have open, and the longest answer in its 256 MB of memory.
+/// Each renewal in progress may hold a connection to WeChat and one to the table, of the 1,024 files that a function
+/// may have open, and the longest response in its 256 MB of memory.
 const WIDEST_WINDOW: usize = 256;
 
 impl Settings {
-    /// Reads `REFRESHER_WINDOW`, by default 64; the rate of starts is not for settings.
+    /// Reads `REFRESHER_WINDOW`, by default 64; the rate of starts is not configurable.
     pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
         let window = match environment.get(WINDOW) {
             None => DEFAULT_WINDOW,
@@ -109,7 +109,7 @@ impl Settings {
     }
 }
 
-/// The variable with [`Settings::window`].
+/// The variable for [`Settings::window`].
 const WINDOW: &str = "REFRESHER_WINDOW";
 
 /// Why a run did nothing at all.
@@ -123,14 +123,14 @@ pub enum RunError {
     Platform(#[from] PlatformError),
 }
 
-/// Where events go.
+/// The targets of events.
 #[derive(Clone)]
 pub struct Targets {
     /// The bus.
     pub bus: Bus,
-    /// The business's service that gets the events of accounts as well, if there is one.
+    /// The business's service that also gets the events of accounts, if there is one.
     pub webhook: Option<Webhook>,
-    /// Our own origin: events name links.
+    /// Our own origin, for the links that events name.
     pub public_base: Origin,
 }
 
@@ -144,7 +144,7 @@ pub struct Refresher {
     settings: Settings,
 }
 
-/// What a run passes around: what it works with, and when to stop taking up work.
+/// The state of a run: what it works with, and when to start no more work.
 struct Run {
     component: Component,
     tokens: Tokens,
@@ -155,17 +155,17 @@ struct Run {
     bus: Bus,
     webhook: Option<WebhookOfRun>,
     public_base: Arc<Origin>,
-    /// The accounts that it looks after.
+    /// The accounts that it renews.
     part: DuePart,
     window: usize,
     gone_checks: usize,
     rate_limiter: RateLimiter,
     begun: Instant,
     stop_at: Instant,
-    /// When the process may be stopped: even the last look back ends before.
+    /// When the process may be stopped: even the final record ends before.
     ends_at: Instant,
     breaker: Breaker,
-    /// Set when the bus has not answered: it is not asked again in this run.
+    /// Set when the bus has not responded: it is not called again in this run.
     bus_is_away: AtomicBool,
 }
 
@@ -174,12 +174,12 @@ impl Run {
         self.context.now()
     }
 
-    /// Whether nothing more is to be begun.
+    /// Whether no more work is to be begun.
     fn is_over(&self) -> bool {
         self.breaker.cause().is_some() || Instant::now() >= self.stop_at
     }
 
-    /// Whether the quota of an API turned out to be used up in this run.
+    /// Whether the quota of an API was found to be used up in this run.
     fn is_used_up(&self, api: Api) -> bool {
         self.component.wechat().used_up().iter().any(|refusal| refusal.api == api)
     }
@@ -194,12 +194,12 @@ impl Refresher {
         Self { services, bus, webhook: webhook.map(EventWebhook::new), public_base: Arc::new(public_base), settings }
     }
 
-    /// Processes what is due in the inbox and delivers the events of the outbox that are due, if there are any, and begins with
-    /// a reconciliation or another run that was asked for: for a host without a stream and a bus that starts runs, which
-    /// looks often instead.
+    /// Processes what is due in the inbox, delivers the due events of the outbox, and first starts a requested
+    /// reconciliation or other run. This is for a host without a stream and without a bus that starts runs, which polls
+    /// instead.
     ///
     /// # Errors
-    /// [`RunError`] where the platform's secret cannot be used.
+    /// [`RunError`] if the platform's secret cannot be used.
     pub async fn poll(&self, deadline: Instant) -> Result<Option<Report>, RunError> {
         let component = self.services.open(None).await?;
         let store = self.services.table.store(component.appid());
@@ -211,7 +211,7 @@ impl Refresher {
         }
         match keys_of_what_is_due(&store, component.context().now()).await {
             Ok(keys) if keys.is_empty() => Ok(None),
-            // Nothing is held up by it, as by a run of the stream.
+            // Unlike a run of the stream, it delays nothing.
             Ok(keys) => self.perform(&Task::Stream(keys), deadline, false).await.map(Some),
             Err(error) => {
                 tracing::warn!("the inbox and the outbox could not be looked at: {error}");
@@ -220,11 +220,11 @@ impl Refresher {
         }
     }
 
-    /// Does one task, as far as it comes until `deadline`, and returns what was done. What fails is logged where it is
-    /// handled and tried again by a later run.
+    /// Does one task, as far as it gets until `deadline`, and returns what was done. A failure is logged where it is
+    /// handled and retried by a later run.
     ///
     /// # Errors
-    /// [`RunError`] where the platform's secret cannot be used: nothing was done.
+    /// [`RunError`] if the platform's secret cannot be used: nothing was done.
     pub async fn run(&self, task: &Task, deadline: Instant) -> Result<Report, RunError> {
         if matches!(task, Task::Requested) {
             let beginning: BoxFuture<'_, _> = Box::pin(self.begins());
@@ -235,7 +235,7 @@ impl Refresher {
         self.perform(task, deadline, matches!(task, Task::Stream(_))).await
     }
 
-    /// `is_waited_for` says whether what comes next waits for the end of the run.
+    /// `is_waited_for` says whether other work waits for the end of the run.
     async fn perform(&self, task: &Task, deadline: Instant, is_waited_for: bool) -> Result<Report, RunError> {
         let deadline = match task {
             Task::Stream(_) => deadline.min(Instant::now() + STREAM_RUN),
@@ -268,7 +268,7 @@ impl Refresher {
             bus_is_away: AtomicBool::new(false),
         };
         let mut report = Report::default();
-        // Each task is a large state machine: on the heap, it is not part of every future around it.
+        // Each task is a large state machine: boxed, it is not part of every future around it.
         let work: BoxFuture<'_, ()> = match task {
             Task::Renew(_) => Box::pin(run.renew(&mut report)),
             Task::Requested => Box::pin(run.renew_on_request(&mut report)),
@@ -284,7 +284,7 @@ impl Refresher {
     }
 }
 
-/// The table keys of what the stream would name.
+/// The table keys that the stream would name.
 async fn keys_of_what_is_due(store: &Store, now: Timestamp) -> Result<BTreeSet<String>, StoreError> {
     let (due, _) = store.inbox.due_partitions(now, None).await?;
     let mut keys: BTreeSet<String> = due.iter().map(|partition| store.inbox.pk(partition)).collect();
@@ -296,7 +296,7 @@ async fn keys_of_what_is_due(store: &Store, now: Timestamp) -> Result<BTreeSet<S
 }
 
 impl Run {
-    /// Counts and logs, once, what ended the run and which of WeChat's APIs could not be used any more.
+    /// Counts and logs, once, what ended the run and which of WeChat's APIs became unusable.
     fn report_what_stopped_it(&self, report: &mut Report) {
         for refusal in self.component.wechat().used_up() {
             let api = refusal.api;

@@ -1,4 +1,4 @@
-//! The Lambda function behind the schedules and the table's stream.
+//! The Lambda function for the schedules and the table's stream.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ async fn serve() -> Result<(), lambda_runtime::Error> {
     let aws = aws::config().await;
     let services = Services::on(&aws, &ProcessEnvironment, limits)?;
     services.get_ready().await;
-    // Fixed here: no variable lets a webhook reach into the network that the function is in.
+    // A constant: no variable may let a webhook reach the network that the function is in.
     let policy = AddressPolicy::public_only();
     let targets = Targets {
         bus: Bus::new(aws::event_bus_client(&aws, &limits), &bus.bus),
@@ -61,7 +61,7 @@ async fn serve() -> Result<(), lambda_runtime::Error> {
 async fn handle(refresher: &Refresher, event: LambdaEvent<Value>) -> Result<Option<Report>, RunError> {
     let deadline = event.context.deadline();
     let left = deadline.duration_since(UNIX_EPOCH).unwrap_or_default();
-    // The clock counts whole seconds: rounded up, the deadline is never taken for later than it is.
+    // The clock counts whole seconds: rounded up, the deadline is never later than it should be.
     let now = Duration::from_secs(u64::try_from(SystemClock.now().unix()).unwrap_or(0).saturating_add(1));
     let task = Task::parse(event.payload)?;
     match refresher.run(&task, Instant::now() + left.saturating_sub(now)).await {

@@ -1,10 +1,10 @@
-//! What happened to accounts and API keys, delivered to the business in the order of the events of each: on the bus, and
-//! what happened to accounts to the event webhook as well, where there is one.
+//! Delivery of what happened to accounts and API keys, in the order of each one's events: to the bus, and for accounts
+//! also to the event webhook, if there is one.
 //!
-//! A change and its event are written together, by whatever process; the table's stream wakes a run for it, and each renew
-//! run looks after what is left. The two targets do not wait for each other: an event that one of them does not take holds
-//! up those behind it, of the same account or key and on the way to the same target only. What both take at once is written
-//! down once.
+//! A change and its event are written together, by whichever process; the table's stream starts a run for it, and each
+//! renew run processes what is left. The two targets do not wait for each other: an event that one of them does not
+//! accept delays only later events of the same account or key to the same target. What both accept at once is recorded
+//! once.
 
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
@@ -30,34 +30,34 @@ use crate::publish::{AT_ONCE, BUS_PAUSE, count_delivered};
 use crate::report::Report;
 use crate::shards::shards_by_turns;
 
-/// Until an event that this version does not understand is looked at again.
+/// The wait before an event that this version does not understand is looked at again.
 const UNREADABLE_PAUSE: Duration = Duration::from_mins(10);
 
-/// For how long, from its own time on, an event is sent to a webhook that does not take it.
+/// How long, from its own time on, an event is sent to a webhook that does not accept it.
 const SENT_FOR: Duration = Duration::from_hours(24);
 
-/// How often it is sent at least: half an hour of tries also for one that others have held up for a day.
+/// How often it is sent at least: half an hour of tries even if earlier events have delayed it for a day.
 const LEAST_TRIES: u32 = 6;
 
-/// A webhook that takes longer is slow: what the bus has taken is written down before it is waited for any longer, so that
-/// a run that dies meanwhile does not put it there again.
+/// A webhook that takes longer is slow: what the bus has accepted is then recorded before the webhook is waited for any
+/// longer, so that a run that dies meanwhile does not publish it again.
 pub(crate) const SLOW: Duration = Duration::from_secs(1);
 
-/// What is logged where the events of an account or a key could not be read or written.
+/// The log message if the events of an account or a key could not be read or written.
 const LEFT: &str = "the events of an account or a key are left to the next run";
 
-/// An event that waits, on its way.
+/// A pending event being delivered.
 struct UnderWay {
     event: PendingEvent,
-    /// Whether the table knows how far it has come.
+    /// Whether the table has recorded its progress.
     is_noted: bool,
 }
 
-/// The events that the webhook is to get now.
+/// The events to send to the webhook now.
 struct ForWebhook {
     subject: Subject,
     events: Vec<UnderWay>,
-    /// One of the webhook's [`AT_ONCE`].
+    /// One of the [`AT_ONCE`] permits of the webhook.
     _slot: OwnedSemaphorePermit,
 }
 
@@ -74,15 +74,16 @@ impl UnderWay {
 }
 
 impl Run {
-    /// Delivers the events that wait, as far as time and their targets allow. This needs nothing of WeChat's, so it is
-    /// done also in a run that a refusal of WeChat's has ended.
+    /// Delivers the pending events, as far as time and their targets allow. This needs no call of WeChat, so it is done
+    /// even in a run that WeChat's refusal has ended.
     pub(crate) async fn deliver_outbox(&self, report: &mut Report) {
         let (store, until) = (&self.store, self.now());
         let subjects = || {
             let subjects = shards_by_turns(&self.context.random, 0..Outbox::SHARDS, move |shard, after| {
                 store.outbox.due(shard, until, after)
             });
-            // One comes once for each of its events, and is to be at one place only. Eight bytes of each are kept.
+            // A subject comes once for each of its events, and must be processed in one place only. Eight bytes of each
+            // are kept.
             let (keys, mut seen) = (RandomState::new(), HashSet::new());
             subjects.try_filter(move |subject| futures::future::ready(seen.insert(keys.hash_one(subject))))
         };
@@ -94,8 +95,9 @@ impl Run {
         self.deliver_events_of(|| stream::iter(subjects.iter().cloned()).map(Ok), report).await;
     }
 
-    /// Puts the events of accounts and keys on the bus and sends them to the webhook. The bus never waits for the webhook:
-    /// where that has its hands full, the events are noted as they are, and sent when the bus has got all that it is to get.
+    /// Puts the events of accounts and keys on the bus and sends them to the webhook. The bus never waits for the
+    /// webhook: if the webhook is at its limit, the events are recorded as they are, and sent once the bus has got all
+    /// of its events.
     async fn deliver_events_of<S>(&self, subjects: impl Fn() -> S, report: &mut Report)
     where
         S: Stream<Item = Result<Subject, StoreError>>,
@@ -136,8 +138,7 @@ impl Run {
         report.add(&sent);
     }
 
-    /// Whether the next events are to be looked at: there is time, the table is not away, and one of the targets is
-    /// not.
+    /// Whether to look at the next events: there is time, the table is available, and so is one of the targets.
     fn may_deliver_events(&self, table: &Breaker) -> bool {
         self.may_deliver(table) || self.may_send_events(table)
     }
@@ -146,11 +147,12 @@ impl Run {
         self.has_time(table) && self.webhook.as_ref().is_some_and(|webhook| !webhook.is_away())
     }
 
-    /// The events that wait. Without a webhook none is ever sent to one, not even to one that is set later.
+    /// The pending events. Without a webhook none is ever sent to one, not even to one that is configured later.
     async fn under_way(&self, subject: &Subject) -> Result<Vec<UnderWay>, StoreError> {
         let waiting = self.store.outbox.waiting(subject).await?.into_iter();
         let under_way = waiting.map(|event| {
-            // Of two runs at once, each may have seen one target take it: then none has taken it out of the index.
+            // Of two simultaneous runs, each may have seen one target accept it: then neither has removed it from the
+            // index.
             let is_noted = !(event.bus.is_done() && event.webhook.is_done());
             let mut under_way = UnderWay { event, is_noted };
             if self.webhook.is_none() && !under_way.event.webhook.is_done() {
@@ -161,8 +163,8 @@ impl Run {
         Ok(under_way.collect())
     }
 
-    /// Puts the events of an account or a key on the bus, and hands over what the webhook is to get; returns how many the bus
-    /// has taken.
+    /// Puts the events of an account or a key on the bus, and hands over those for the webhook; returns how many the
+    /// bus has accepted.
     async fn put_events(
         &self,
         subject: Subject,
@@ -183,14 +185,14 @@ impl Run {
         Ok(put)
     }
 
-    /// Whether the first event that the webhook has not got is to be sent now.
+    /// Whether the first event that the webhook has not received is due now.
     fn is_to_be_sent(&self, events: &[UnderWay]) -> bool {
         let first = events.iter().map(|under_way| &under_way.event).find(|event| !event.webhook.is_done());
         first.is_some_and(|event| event.webhook.is_due(self.now()) && event.event.is_some())
     }
 
-    /// Puts events of one subject on the bus until one has to wait; returns how many it has taken. What nothing else is to be
-    /// done about is written down at once.
+    /// Puts events of one subject on the bus until one has to wait; returns how many it has accepted. Events that need
+    /// nothing else are recorded at once.
     async fn put_in_order(&self, subject: &Subject, events: &mut [UnderWay]) -> Result<u64, StoreError> {
         let mut count = 0;
         for under_way in events.iter_mut().filter(|under_way| !under_way.event.bus.is_done()) {
@@ -199,7 +201,7 @@ impl Run {
                 break;
             }
             let Some(event) = &under_way.event.event else {
-                // Of a later version, which delivers it where it runs.
+                // It was written by a later version, which delivers it.
                 tracing::error!(%subject, sequence, "event {sequence} of {subject} cannot be read and waits");
                 let later = Progress::Later(now.plus(UNREADABLE_PAUSE));
                 under_way.bus(later);
@@ -216,12 +218,12 @@ impl Run {
                 // Left as it is, for the next run.
                 Err(BusError::Unavailable(_)) => break,
                 Err(error) if error.may_pass() => {
-                    tracing::warn!(%subject, sequence, "event {sequence} of {subject} is put on the bus later: {error}");
+                    tracing::warn!(%subject, sequence, "event {sequence} of {subject} will be put on the bus later: {error}");
                     under_way.bus(Progress::Later(self.now().plus(BUS_PAUSE)));
                     break;
                 }
                 Err(error) => {
-                    tracing::error!(%subject, sequence, "event {sequence} of {subject} is never put on the bus: {error}");
+                    tracing::error!(%subject, sequence, "event {sequence} of {subject} will never be put on the bus: {error}");
                     under_way.bus(Progress::Done);
                 }
             }
@@ -232,8 +234,8 @@ impl Run {
         Ok(count)
     }
 
-    /// Sends events of one subject to the webhook until one has to wait; returns how many it has taken. How far each has
-    /// come is written down, with the bus too.
+    /// Sends events of one subject to the webhook until one has to wait; returns how many it has accepted. The progress
+    /// of each is recorded, on the bus too.
     async fn send_in_order(&self, subject: &Subject, events: &mut [UnderWay]) -> Result<u64, StoreError> {
         let (mut count, mut holds) = (0, self.webhook.is_none());
         let mut left = events;
@@ -251,7 +253,7 @@ impl Run {
         Ok(count)
     }
 
-    /// Sends an event to the webhook, if it is due; returns whether it was taken. `behind` are those behind it.
+    /// Sends an event to the webhook, if it is due; returns whether it was accepted. `behind` are the later events.
     async fn send_one(
         &self,
         webhook: &WebhookOfRun,
@@ -272,7 +274,7 @@ impl Run {
         let posted = if let Ok(posted) = timeout(SLOW, &mut posting).await {
             posted
         } else {
-            // What is not noted here is noted with the outcome.
+            // What is not recorded here is recorded with the outcome.
             let noting = async { self.note(subject, under_way).await.and(self.note_all(subject, behind).await) };
             let (posted, _) = tokio::join!(posting, noting);
             posted
@@ -283,12 +285,12 @@ impl Run {
                 under_way.webhook(Progress::Done);
                 return Ok(true);
             }
-            // One that was held up by others has its tries too.
+            // An event that earlier ones have delayed gets its tries too.
             Err(error) if self.now() >= ends_at && tries >= LEAST_TRIES => {
                 self.give_up(subject, under_way, &error.to_string());
             }
             Err(error) => {
-                tracing::warn!(%subject, sequence, reason = error.reason(), "event {sequence} of {subject} is sent to the event webhook later: {error}");
+                tracing::warn!(%subject, sequence, reason = error.reason(), "event {sequence} of {subject} will be sent to the event webhook later: {error}");
                 under_way.event.webhook_tries = tries;
                 let next = self.now().plus(pause_after(tries));
                 let is_last = tries >= LEAST_TRIES && ends_at > self.now();
@@ -298,7 +300,7 @@ impl Run {
         Ok(false)
     }
 
-    /// Gives up an event that the webhook has not taken for a day: those behind it are next.
+    /// Gives up an event that the webhook has not accepted for a day: the later events are next.
     fn give_up(&self, subject: &Subject, under_way: &mut UnderWay, cause: &str) {
         let sequence = under_way.event.sequence;
         self.context.metrics.put(&Metric::count(Measure::EventGivenUp, 1));
@@ -323,7 +325,7 @@ impl Run {
         Ok(())
     }
 
-    /// Writes down how far an event has come, unless the table knows it.
+    /// Records the progress of an event, unless the table has it.
     async fn note(&self, subject: &Subject, under_way: &mut UnderWay) -> Result<(), StoreError> {
         if !under_way.is_noted {
             self.store.outbox.note(subject, &under_way.event).await?;

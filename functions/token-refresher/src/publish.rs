@@ -1,8 +1,8 @@
-//! What is published on the bus: authorization pushes when they have taken effect, and the messages of accounts
-//! that the bus did not take when they came.
+//! The events published on the bus: authorization pushes once they have taken effect, and the messages of accounts that
+//! the bus did not accept when they arrived.
 //!
-//! A bus that does not answer is not asked again in the same run: waiting for it with each event would take the time of
-//! the renewals. Everything is published at least once.
+//! A bus that does not respond is not called again in the same run: waiting for it with each event would use up the
+//! time of the renewals. Everything is published at least once.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -22,35 +22,35 @@ use crate::breaker::Breaker;
 use crate::report::Report;
 use crate::shards::shards_by_turns;
 
-/// Messages, and accounts with their events, that are delivered at once.
+/// The most messages, or accounts with their events, that are delivered at once.
 pub(crate) const AT_ONCE: usize = 16;
 
-/// Until an event is offered again: by the next scheduled run, however long the bus has been away. Unlike WeChat's API,
-/// it takes no harm from being asked.
+/// The wait before an event is offered again: until the next scheduled run, however long the bus has been unavailable.
+/// Unlike WeChat's API, it is not harmed by calls.
 pub(crate) const BUS_PAUSE: Duration = Duration::from_mins(1);
 
-/// After a bus that has too much to do was asked: the messages of the moment come first.
+/// The wait after the bus was overloaded: current messages come first.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a message waits for its account's name: two reconcile runs have asked for it by then.
+/// How long a message waits for its account's name: by then two reconcile runs have looked for it.
 const NAME_WAIT: Duration = Duration::from_hours(2);
 
-/// Why an event is not offered to a bus that has not answered in this run.
-const SKIPPED: &str = "no answer before";
+/// The failure of an event that is not offered to a bus that has not responded in this run.
+const SKIPPED: &str = "no response before";
 
 /// Why an event of a push is not on the bus.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PublishError {
-    /// The bus did not take it.
+    /// The bus did not accept it.
     #[error(transparent)]
     Bus(#[from] BusError),
-    /// The link that belongs into it could not be read.
+    /// Its link could not be read.
     #[error(transparent)]
     Link(#[from] StoreError),
 }
 
 impl PublishError {
-    /// Whether it is worth another try.
+    /// Whether another try can succeed.
     pub(crate) const fn may_pass(&self) -> bool {
         match self {
             Self::Bus(error) => error.may_pass(),
@@ -59,7 +59,7 @@ impl PublishError {
     }
 }
 
-/// Adds up what deliveries have delivered. The sentence `left` is logged of each that failed, which delays no other.
+/// Counts what was delivered. For each failure, which delays no other, `left` is logged.
 pub(crate) async fn count_delivered(
     deliveries: impl Stream<Item = Result<u64, StoreError>>,
     table: &Breaker,
@@ -102,8 +102,8 @@ impl Run {
         }
     }
 
-    /// The link that the merchant of a push came through, and what the business has said on it: the claim of the pre-auth
-    /// code that it names knows it. Two reads for a push that names one of ours.
+    /// The link that the merchant of a push came through, and its business's labels, from the claim of the pre-auth
+    /// code that the push names. Two reads for a push that names a code of ours.
     async fn link_of(&self, push: &AuthorizationEvent) -> Result<Option<(LinkId, Labels)>, StoreError> {
         let (Event::Authorized(grant) | Event::UpdateAuthorized(grant)) = &push.event else { return Ok(None) };
         let Some(code) = &grant.pre_auth_code else { return Ok(None) };
@@ -111,7 +111,7 @@ impl Run {
         let Some(binding) = store.claims.binding(&ClaimKey::of_pre_auth_code(code)).await? else { return Ok(None) };
         let labels = match store.links.get(&binding.link, self.now()).await {
             Ok(link) => link.map(|link| link.says()).unwrap_or_default(),
-            // A link that cannot be read is not to keep its event back.
+            // A link that cannot be read must not hold its event back.
             Err(error @ StoreError::Corrupt { .. }) => {
                 tracing::error!(link = %binding.link, "an event lacks its reference: {error}");
                 Labels::default()
@@ -121,13 +121,13 @@ impl Run {
         Ok(Some((binding.link, labels)))
     }
 
-    /// Delivers the messages that wait, as far as time and the bus allow. This needs nothing of WeChat's, so it is done
-    /// also in a run that a refusal of WeChat's has ended. A message that cannot be read or finished delays no other.
+    /// Delivers the pending messages, as far as time and the bus allow. This needs no call of WeChat, so it is done
+    /// even in a run that WeChat's refusal has ended. A message that cannot be read or finished delays no other.
     pub(crate) async fn redeliver_pending(&self, report: &mut Report) {
         self.redeliver_all(self.waiting(), report).await;
     }
 
-    /// Delivers these messages, as far as they wait.
+    /// Delivers those of these messages that are pending.
     pub(crate) async fn redeliver(&self, messages: Vec<MessageId>, report: &mut Report) {
         self.redeliver_all(stream::iter(messages).map(Ok), report).await;
     }
@@ -142,23 +142,23 @@ impl Run {
         report.messages_delivered += count_delivered(delivered, &table, left, report).await;
     }
 
-    /// Whether another delivery is to be begun: there is time, and neither the bus nor the table is away.
+    /// Whether to begin another delivery: there is time, and both the bus and the table are available.
     pub(crate) fn may_deliver(&self, table: &Breaker) -> bool {
         self.has_time(table) && !self.bus_is_away.load(Ordering::Relaxed)
     }
 
-    /// Whether there is time, and the table is not away.
+    /// Whether there is time, and the table is available.
     pub(crate) fn has_time(&self, table: &Breaker) -> bool {
         Instant::now() < self.stop_at && table.cause().is_none()
     }
 
-    /// The messages that wait.
+    /// The pending messages.
     fn waiting(&self) -> impl Stream<Item = Result<MessageId, StoreError>> + '_ {
         let (store, until, shards) = (&self.store, self.now(), 0..Messages::WAITING_SHARDS);
         shards_by_turns(&self.context.random, shards, move |shard, after| store.messages.due(shard, until, after))
     }
 
-    /// Delivers one message; `false` where it waits on, or has been delivered by somebody else.
+    /// Delivers one message; `false` if it keeps waiting, or another process has delivered it.
     async fn deliver(&self, message_id: &MessageId) -> Result<bool, StoreError> {
         let store = &self.store;
         let Some(waiting) = store.messages.waiting(message_id).await? else { return Ok(false) };
@@ -197,12 +197,12 @@ impl Run {
                 return Ok(false);
             }
             Err(error) if error.may_pass() => {
-                tracing::warn!(authorizer = %waiting.authorizer, %message_id, "a message is delivered later: {error}");
+                tracing::warn!(authorizer = %waiting.authorizer, %message_id, "a message will be delivered later: {error}");
                 store.messages.postpone_waiting(message_id, self.now().plus(BUS_PAUSE)).await?;
                 return Ok(false);
             }
             Err(error) => {
-                tracing::error!(authorizer = %waiting.authorizer, %message_id, "a message is never delivered: {error}");
+                tracing::error!(authorizer = %waiting.authorizer, %message_id, "a message will never be delivered: {error}");
             }
             Ok(()) => {}
         }
@@ -210,9 +210,9 @@ impl Run {
         Ok(put.is_ok())
     }
 
-    /// Whether a message has waited for its account's name for so long that there may never be one: a grant that was taken
-    /// back at once has none. WeChat's own time of the message says nothing about that; one that was kept before the
-    /// beginning was noted has waited.
+    /// Whether a message has waited for its account's name for so long that there may never be one: a grant that was
+    /// revoked at once has none. WeChat's own time of the message does not tell; a message that an earlier version
+    /// stored, without the time at which its wait began, has waited long enough.
     fn has_waited(&self, kept_at: Option<Timestamp>) -> bool {
         kept_at.is_none_or(|kept_at| self.now().since(kept_at) > NAME_WAIT)
     }

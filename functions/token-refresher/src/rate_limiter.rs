@@ -1,4 +1,4 @@
-//! An even rate: so many starts a second and no more.
+//! An even rate of starts per second.
 
 use std::sync::Mutex;
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! `{"task":"reconcile"}`: compares with WeChat's list of accounts (protocol sections 1.7 and 1.8).
 //!
-//! What a lost push or a lost answer left wrong is found here: accounts that are missing, refresh tokens that are not
-//! WeChat's, grants that are gone, and grants that were taken for gone although WeChat lists them. The list says where to
-//! look; what is done follows from the account's details, read after the row. A live account is never taken out because
-//! a list did not name it, and one that cannot be compared delays no other.
+//! This repairs the effects of lost pushes and lost responses: accounts that are missing, refresh tokens that differ
+//! from WeChat's, grants that have ended, and grants that were marked as gone although WeChat lists them. The list says
+//! where to look; what is done follows from the account's details, read after the row. A live account is never removed
+//! because a list did not name it, and one that cannot be compared delays no other.
 
 use std::time::Duration;
 
@@ -20,28 +20,28 @@ use wechat::times::{self, Order};
 use crate::Run;
 use crate::report::Report;
 
-/// The sizes in which a part of the list is asked for: where WeChat cannot give a whole page, one entry of it is the
+/// The sizes of the pages in which the list is requested: if WeChat cannot return a whole page, one entry of it is the
 /// cause.
 const PAGE_SIZES: [u32; 5] = [LIST_PAGE, 100, 20, 4, 1];
 
-/// WeChat's list and details may be this far behind its answer to a renewal: what was stored since is newer than they are.
+/// WeChat's list and details may lag its response to a renewal by this much: a token stored since then is newer.
 const LIST_LAG: Duration = Duration::from_mins(15);
 
-/// An account that was asked about and found as it should be is not asked about again for so long: its row and the list
-/// may differ for good.
+/// An account that was checked and found correct is not checked again for this long: its row and the list may differ
+/// permanently.
 const ASK_DAILY: Duration = Duration::from_hours(20);
 
-/// The shortest wait before an account whose grant was taken for gone is asked about again.
+/// The shortest wait before an account whose grant was marked as gone is checked again.
 const FIRST_ASK: Duration = Duration::from_mins(50);
 
-/// A pass, and what the run had done when it was last written down.
+/// A pass, and what the run had done when the pass was last recorded.
 struct Counted {
     pass: ReconcileCursor,
     before: Report,
 }
 
 impl Counted {
-    /// What has been done since.
+    /// What has been done since then.
     fn since(&self, report: &Report) -> PassCounts {
         let failed = |report: &Report| report.failed.values().sum::<u64>();
         PassCounts {
@@ -53,7 +53,7 @@ impl Counted {
     }
 }
 
-/// The outcome of looking at one listed account.
+/// The outcome of comparing one listed account.
 enum Comparison {
     Right,
     Added,
@@ -65,7 +65,7 @@ impl Run {
         if let Err(error) = self.pass_over_list(report).await
             && let Some(own) = self.breaker.own_failure(error)
         {
-            tracing::warn!("the pass over WeChat's list goes on in the next run: {own}");
+            tracing::warn!("the pass over WeChat's list continues in the next run: {own}");
             report.fail(&own.label());
         }
     }
@@ -74,7 +74,7 @@ impl Run {
         let pass = self.store.reconcile_passes.open(&self.write_id(), self.now()).await?;
         let mut counted = Counted { pass, before: report.clone() };
         let ended = self.pass_on(&mut counted, report).await;
-        // What was done behind the last page that was finished; a pass that has ended has counted it.
+        // What was done after the last finished page; a pass that has ended has counted it.
         let left = counted.since(report);
         if left != PassCounts::default() {
             self.store.reconcile_passes.count(counted.pass, left, &self.write_id()).await?;
@@ -82,7 +82,7 @@ impl Run {
         ended
     }
 
-    /// The name of one write, by which it is recognized after a lost reply.
+    /// The name of one write, by which it is recognized if its response is lost.
     fn write_id(&self) -> String {
         self.context.random.id()
     }
@@ -91,7 +91,7 @@ impl Run {
         loop {
             let pass = counted.pass;
             if self.is_over() {
-                tracing::info!(offset = pass.offset, "the pass over WeChat's list goes on at {}", pass.offset);
+                tracing::info!(offset = pass.offset, "the pass over WeChat's list continues at {}", pass.offset);
                 return Ok(());
             }
             let page = self.readable_page(pass.offset, report).await?;
@@ -109,7 +109,7 @@ impl Run {
             let Some(advanced) =
                 self.store.reconcile_passes.finish_page(pass, &page, &self.write_id(), self.now()).await?
             else {
-                tracing::info!("another run is at the same pass over WeChat's list");
+                tracing::info!("another run is doing the same pass over WeChat's list");
                 return Ok(());
             };
             *counted = Counted { pass: advanced, before: report.clone() };
@@ -128,8 +128,8 @@ impl Run {
         Ok(())
     }
 
-    /// Once a day: moves the details of accounts out of use to their place, where an earlier version has written their rows.
-    /// WeChat does not list them.
+    /// Moves, once a day, the details of accounts out of use to their own item, for rows that an earlier version has
+    /// written. WeChat does not list these accounts.
     async fn move_ended(&self) -> Result<(), TokenError> {
         let store = &self.store;
         let last = store.reconcile_passes.ended_read_at().await?;
@@ -163,16 +163,16 @@ impl Run {
         Ok(())
     }
 
-    /// Moves what an earlier version has written into an account's row. A failure is nothing that anybody waits for: the
-    /// row is read as it is, and looked at again.
+    /// Moves the details that an earlier version wrote into an account's row. A failure does no harm: the row is read
+    /// as it is, and moved another time.
     pub(crate) async fn move_details(&self, account: &AppId) {
         if let Err(error) = self.store.accounts.move_details(account, self.now()).await {
-            tracing::warn!(authorizer = %account, "the details of account {account} are not moved yet: {error}");
+            tracing::warn!(authorizer = %account, "the details of account {account} were not moved yet: {error}");
         }
     }
 
-    /// The page at `offset`, smaller where WeChat gives no whole one. An entry that cannot be read by itself is passed
-    /// over if those behind it can.
+    /// The page at `offset`, smaller if WeChat does not return a whole one. An entry that cannot be read on its own is
+    /// skipped if the following ones can.
     pub(crate) async fn readable_page(&self, offset: u64, report: &mut Report) -> Result<AuthorizerPage, TokenError> {
         let mut failure = None;
         for size in PAGE_SIZES {
@@ -184,14 +184,14 @@ impl Run {
         }
         let behind = self.component.list_page(offset + 1, 1).await?;
         if let Some(failure) = failure {
-            tracing::error!(offset, "entry {offset} of WeChat's list cannot be read and is passed over: {failure}");
+            tracing::error!(offset, "entry {offset} of WeChat's list cannot be read and is skipped: {failure}");
             report.fail(&failure.label());
         }
         Ok(AuthorizerPage::without_one_entry(behind.total_count))
     }
 
-    /// Whether the whole page could be compared before the time was up. An account that fails is looked at again in the
-    /// next pass.
+    /// Compares a page; `false` if time was up before all of it was compared. An account that fails is compared again
+    /// in the next pass.
     async fn compare(
         &self,
         mut list: Vec<ListedAuthorizer>,
@@ -237,7 +237,7 @@ impl Run {
         Ok(complete && self.breaker.cause().is_none())
     }
 
-    /// Reads the row, then WeChat's details, and writes over the row as it was read.
+    /// Reads the row, then WeChat's details, and updates the row only if it has not changed since.
     async fn look_at(&self, listed: &ListedAuthorizer) -> Result<Comparison, TokenError> {
         let authorizer = &listed.authorizer;
         let mut stored = self.store.accounts.get(authorizer).await?;
@@ -264,7 +264,7 @@ impl Run {
         }
     }
 
-    /// The account's details, with what the list names where they lack it or cannot be read.
+    /// The account's details, completed or replaced by what the list says if they are incomplete or cannot be read.
     async fn details_or_listed(
         &self,
         listed: &ListedAuthorizer,
@@ -291,8 +291,8 @@ impl Run {
         Err(error)
     }
 
-    /// Where the row and WeChat differ, the row's own refresh token is tried first, unless that has just failed: WeChat's
-    /// details and list may be behind. Renewing falls back on the details.
+    /// If the row and WeChat differ, the row's own refresh token is tried first, unless that has just failed: WeChat's
+    /// details and list may lag. Renewing falls back on the details.
     async fn compare_active(
         &self,
         authorizer: &AppId,
@@ -300,7 +300,7 @@ impl Run {
         details: &AuthorizerDetails,
     ) -> Result<Comparison, TokenError> {
         let store = &self.store;
-        // Another refresh token may be of another grant, with other permission sets.
+        // Another refresh token may belong to another grant, with other permission sets.
         if let Err(error) = self.profiles.keep(authorizer, row.token.seq, details).await {
             tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} was not stored: {error}");
         }
@@ -325,7 +325,8 @@ impl Run {
         }
     }
 
-    /// WeChat lists an account whose grant was taken for gone. If its refresh token works, it is in use again.
+    /// Handles an account that WeChat lists although its grant was marked as gone. If its refresh token works, it is in
+    /// use again.
     async fn try_again(
         &self,
         authorizer: &AppId,
@@ -334,22 +335,22 @@ impl Run {
     ) -> Result<Comparison, TokenError> {
         self.store.accounts.note_asked(authorizer, row.token.seq, self.now()).await?;
         if self.tokens.revive(authorizer, row, details).await? {
-            tracing::warn!(authorizer = %authorizer, "account {authorizer} was taken for gone and is in use again");
+            tracing::warn!(authorizer = %authorizer, "account {authorizer} was marked as gone and is in use again");
             return Ok(Comparison::Added);
         }
         Ok(Comparison::Right)
     }
 }
 
-/// WeChat's time of the grant that the details are of: the list's, where both name the same refresh token. The merchant may
-/// have left and returned after the list was read.
+/// WeChat's time of the details' grant: the list's, if both name the same refresh token. The merchant may have left and
+/// returned after the list was read.
 fn grant_time(listed: &ListedAuthorizer, details: &AuthorizerDetails) -> Option<Timestamp> {
     let (of_list, of_details) = listed.refresh_token.as_ref().zip(details.refresh_token.as_ref())?;
     listed.auth_time.filter(|_| of_list.expose_secret() == of_details.expose_secret())
 }
 
-/// Whether the row agrees with the list, as far as the list goes. An account that was taken back after the time of the
-/// list's grant is right as it is; what its details say is asked where that is not certain.
+/// Whether the row agrees with the list, as far as the list goes. An account that was revoked after the time of the
+/// list's grant is correct as it is; if that is not certain, its details are read.
 fn is_right(stored: Option<&StoredAccount>, listed: &ListedAuthorizer, now: Timestamp) -> bool {
     let Some(stored) = stored else { return false };
     let token = &stored.token;
@@ -365,13 +366,13 @@ fn is_right(stored: Option<&StoredAccount>, listed: &ListedAuthorizer, now: Time
     }
 }
 
-/// Whether an account was asked about today and needs no more of it: its renewals have not failed since.
+/// Whether an account was checked today and needs no other check: its renewals have not failed since.
 pub(crate) fn was_asked(stored: &StoredAccount, now: Timestamp) -> bool {
     stored.token.failures == 0 && stored.asked_at.is_some_and(|at| now.since(at) < ASK_DAILY)
 }
 
-/// Whether an account that is listed although its grant was taken for gone is asked about: soon after its end, then each
-/// time after as long as it has been out of use, and once a day in the end.
+/// Whether it is time to check an account that is listed although its grant was marked as gone: soon after its end,
+/// then each time after as long as it has been out of use, and finally once a day.
 fn is_time_to_ask(stored: &StoredAccount, now: Timestamp) -> bool {
     let (Some(ended), Some(asked)) = (stored.token.due_at, stored.asked_at) else { return true };
     asked < ended || now.since(asked) >= asked.since(ended).clamp(FIRST_ASK, ASK_DAILY)

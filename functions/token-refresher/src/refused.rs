@@ -1,9 +1,9 @@
-//! What becomes of accounts that WeChat refuses to renew (protocol sections 1.8 and 6).
+//! The handling of accounts that WeChat refuses to renew (protocol sections 1.8 and 6).
 //!
-//! WeChat has said 61003 or 61023 of accounts whose grants were valid, for minutes and of many at once. So a grant ends only
-//! when independent answers agree: the renewal, the account's details, and the list of all accounts. Whatever the list
-//! still names is tried again with back-off; only when that has failed for hours is the merchant asked to authorize again,
-//! and reconcile goes on asking WeChat.
+//! WeChat has returned 61003 or 61023 for accounts whose grants were valid, for minutes and for many at once. So a
+//! grant ends only if independent sources agree: the renewal, the account's details, and the list of all accounts. An
+//! account that the list still names is retried with back-off; only when that has failed for hours is the merchant
+//! asked to authorize again, and reconcile keeps checking.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,34 +19,33 @@ use wechat::api::ListedAuthorizer;
 use crate::Run;
 use crate::report::Report;
 
-/// Pages of the list that a renew run of all accounts reads at most, and runs of parts together. One run finds all of
-/// 10,000 accounts in them; on a larger platform, reconcile compares with the whole list and the account is decided
-/// there.
+/// The most pages of the list that a renew run of all accounts reads, or runs of parts together. One run finds all of
+/// 10,000 accounts in them; on a larger platform, reconcile compares with the whole list and decides on the account.
 const LIST_PAGES: u64 = 20;
 
-/// A grant has ended, even if the list still names the account, when nothing but refusals has been heard of it for so
+/// A grant has ended, even if the list still names the account, when every response about it was a refusal for this
 /// long: six in a row, with their pauses.
 const REFUSALS_THAT_END: Duration = Duration::from_mins(150);
 
-/// A grant that has been refused for so long ends however many others do.
+/// A grant that has been refused for this long ends however many others do.
 const BEYOND_DOUBT: Duration = Duration::from_hours(24);
 
-/// Grants that a run of all accounts may end in any case, and runs of parts together: few enough to be a day's ordinary
-/// revocations whose pushes were lost.
+/// The grants that a run of all accounts may end in any case, or runs of parts together: few enough to be a day's
+/// ordinary revocations whose pushes were lost.
 const USUAL_ENDS: u64 = 5;
 
-/// More than this part of the accounts that a run has looked at do not end by themselves in one run.
+/// One in this many: if more of the accounts that a run has looked at seem gone, the run ends none of them.
 const UNUSUAL_PART: u64 = 10;
 
-/// The label of grants that look ended and are not, because there are too many of them at once.
+/// The label of grants that seem to have ended but are kept, because there are too many of them at once.
 const MASS_LOSS: &str = "mass-loss";
 
-/// A grant that has ended as far as WeChat says.
+/// A grant that has ended according to WeChat.
 pub(crate) struct Ended {
     pub(crate) account: AppId,
-    /// The `token_seq` that this was found with.
+    /// The `token_seq` at the time of the finding.
     pub(crate) seq: u64,
-    /// WeChat's code for what was refused last, where that is known.
+    /// WeChat's code of the last refusal, if it is known.
     pub(crate) errcode: Option<i64>,
     /// WeChat's id of that call.
     pub(crate) rid: Option<String>,
@@ -61,18 +60,18 @@ impl Ended {
     }
 }
 
-/// What the list says about a refused account.
+/// The result of looking a refused account up in the list.
 enum ListSays {
-    /// It is renewed with the refresh token that the list named.
+    /// It was renewed with the refresh token in the list.
     Recovered,
-    /// The account has no refresh token any more.
+    /// The account no longer has a refresh token.
     NoToken,
-    /// The grant stands; nothing there helps.
+    /// The grant is valid; nothing in the list helps.
     Named,
 }
 
 impl Run {
-    /// Looks for refused accounts in WeChat's list, in one pass for all of them, and decides.
+    /// Looks up refused accounts in WeChat's list, in one pass for all of them, and decides on them.
     pub(crate) async fn decide_on_refused(&self, mut refused: BTreeMap<AppId, Refused>, report: &mut Report) {
         let looked_at = report.renewed + u64::try_from(refused.len()).unwrap_or(u64::MAX);
         let mut ended = Vec::new();
@@ -97,7 +96,7 @@ impl Run {
         self.end_grants(ended, looked_at, report).await;
     }
 
-    /// Takes out of `refused` whatever the list names; returns whether the whole list was read.
+    /// Removes the accounts that the list names from `refused`; returns whether the whole list was read.
     async fn look_up(
         &self,
         refused: &mut BTreeMap<AppId, Refused>,
@@ -146,7 +145,7 @@ impl Run {
         Ok(false)
     }
 
-    /// Tries the refresh token that the list names, if it is another one than ours.
+    /// Tries the refresh token in the list, if it differs from ours.
     async fn try_listed(&self, listed: &ListedAuthorizer, word: &Refused) -> Result<ListSays, TokenError> {
         let account = &listed.authorizer;
         let Some(named) = &listed.refresh_token else {
@@ -176,8 +175,8 @@ impl Run {
         Ok(kept)
     }
 
-    /// Ends grants, unless they are so many that a fault of WeChat's is more likely. `looked_at` accounts are
-    /// what they were found among.
+    /// Ends grants, unless they are so many that a fault of WeChat's is more likely. They were found among `looked_at`
+    /// accounts.
     pub(crate) async fn end_grants(&self, ended: Vec<Ended>, looked_at: u64, report: &mut Report) {
         let now = self.now();
         let is_certain = |one: &Ended| one.refused_since.is_some_and(|since| now.since(since) >= BEYOND_DOUBT);
@@ -210,14 +209,14 @@ impl Run {
         }
     }
 
-    /// Whether the refusals have gone on for so long that they are not a passing fault, and the details were read.
+    /// Whether the refusals have lasted too long to be a temporary fault, and the details were read.
     fn has_lasted(&self, word: &Refused) -> bool {
         self.now().since(word.since) >= REFUSALS_THAT_END && word.details != DetailsSay::Nothing
     }
 }
 
-/// The account keeps its grant and what is left of its token, and is tried again after its back-off.
+/// Keeps the account's grant and what is left of its token; it is retried after its back-off.
 fn stays(account: &AppId, word: &Refused, report: &mut Report) {
-    tracing::warn!(authorizer = %account, code = %word.code, "account {account} was refused and is tried again");
+    tracing::warn!(authorizer = %account, code = %word.code, "account {account} was refused and will be retried");
     report.fail(&word.code.to_string());
 }

@@ -1,4 +1,4 @@
-//! The part of WeChat's release check that asks for calls of WeChat (protocol section 7): exchange a code, and send a
+//! The part of WeChat's release check that requires calls of WeChat (protocol section 7): exchange a code, and send a
 //! customer-service message with exactly the token that it brings.
 
 use std::time::Duration;
@@ -17,20 +17,21 @@ use wechat::times;
 use crate::Run;
 use crate::effect::Outcome;
 
-/// WeChat authorizes a test account and checks at once; an older grant is not a check's.
+/// The greatest age of a grant: WeChat authorizes a test account and checks it at once; an older grant is not a
+/// check's.
 const FRESH_GRANT: Duration = Duration::from_hours(1);
 
-/// WeChat waits seconds for the message.
+/// The greatest age of a check: WeChat waits seconds for the message.
 const IN_TIME: Duration = Duration::from_mins(10);
 
-/// How often the message is sent where WeChat does not take it: it fails on its own test accounts now and then.
+/// How often the message is sent if WeChat does not accept it: it fails on its own test accounts now and then.
 const SEND_TRIES: u32 = 2;
 
-/// How often the code is tried, at once: WeChat waits for seconds only, not for the next run.
+/// How often the code is tried, without waiting for the next run: WeChat waits only for seconds.
 const EXCHANGE_TRIES: u32 = 3;
 
 impl Run {
-    /// Does what a message of the check asks for, unless it is too late or the account's grant is not fresh.
+    /// Responds to a message of the check, unless it is too late or the account's grant is not fresh.
     pub(crate) async fn answer_release_check(
         &self,
         check: &CheckMessage,
@@ -69,7 +70,7 @@ impl Run {
             Exchanged::Granted { authorizer, .. } => authorizer,
             Exchanged::Busy => return Ok(Outcome::Busy),
             Exchanged::RevokedSince | Exchanged::Gone => return Ok(Outcome::done("gone")),
-            // Spent with the push of the grant: the account has tokens then.
+            // Spent with the push of the grant: then the account has tokens.
             Exchanged::Spent { .. } => {
                 if !self.store.inbox.was_pushed(&check.authorizer, &case.code).await? {
                     return Ok(Outcome::done("spent"));
@@ -80,12 +81,13 @@ impl Run {
         self.send(&authorizer, open_id, &case.text).await
     }
 
-    /// Exchanges a code, soon again after a failure that may pass.
+    /// Exchanges a code, retrying soon after a failure that may pass.
     async fn exchange_at_once(&self, code: &Code<'_>) -> Result<Exchanged, TokenError> {
         let mut tries = 1;
         loop {
             let result = self.exchange.run(code).await;
-            // The process that is busy with the code also sends the message. A quota is not asked for again at once.
+            // The process that holds the code's claim also sends the message. A used-up quota is not tried again at
+            // once.
             let again = result.as_ref().is_err_and(|error| {
                 error.may_pass()
                     && error.scope() == Scope::Subject
@@ -119,7 +121,7 @@ impl Run {
                         break;
                     }
                     tokio::time::sleep(self.context.limits.poll).await;
-                    // Where the exchange's answer was lost, what is stored may come from before it.
+                    // If the exchange's response was lost, the stored token may be older than the exchange.
                     if error.reaction() == Reaction::Refresh {
                         let owner = TokenOwner::Authorizer(authorizer.clone());
                         token = self.tokens.replace(&owner, &token, &error).await?.token.token;
@@ -131,14 +133,14 @@ impl Run {
     }
 }
 
-/// Whether the grant is of the hour before the message, by WeChat's own time of it; by ours where its push, which brings
-/// that, has not come yet.
+/// Whether the grant is from the hour before the message, by WeChat's time of it, or by ours if its push, which brings
+/// WeChat's, has not arrived yet.
 fn is_fresh(stored: &StoredAccount, asked_at: Timestamp) -> bool {
     let granted_at = stored.granted_at.or(stored.token.stored_at);
     granted_at.is_some_and(|granted_at| asked_at.since(granted_at) < FRESH_GRANT)
 }
 
-/// Whether sending once more can help and gives the follower nothing twice.
+/// Whether sending once more can help and cannot send the follower the message twice.
 fn may_be_repeated(error: &WechatError) -> bool {
     error.reaction() == Reaction::Refresh
         || error.refusal().is_some_and(|refusal| refusal.code == ErrCode::SystemError)

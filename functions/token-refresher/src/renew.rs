@@ -1,6 +1,6 @@
-//! `{"task":"renew"}`: ticket, component token, then the inbox and every account that is due; and alongside all this the
-//! messages that wait for the bus. Where several runs share the accounts (`{"task":"renew","part":1,"of":4}`), the first
-//! does all this, and the others only renew the accounts of their parts.
+//! `{"task":"renew"}`: ticket, component token, then the inbox and every due account, and concurrently the messages
+//! that wait for the bus. If several runs share the accounts (`{"task":"renew","part":1,"of":4}`), the first does all
+//! this, and the others only renew the accounts of their parts.
 
 use std::time::Duration;
 
@@ -14,12 +14,13 @@ use wechat::api::Api;
 use crate::Run;
 use crate::report::Report;
 
-/// The inbox has the run to itself for so long, because what it brings often spares a renewal. Then the accounts go on
-/// alongside it, however long its codes hang. The runs of the other parts do not wait for it: their schedules have
-/// phases of their own, and a renewal that a push would have spared costs a call and does no harm.
+/// The time that the inbox has the run to itself, because what it brings often spares a renewal. After that the
+/// accounts are renewed concurrently, however long the inbox's codes hang. The runs of the other parts do not wait for
+/// it: their schedules have phases of their own, and a renewal that a push would have spared costs a call and does no
+/// harm.
 const INBOX_HEAD_START: Duration = Duration::from_secs(5);
 
-/// The head start takes at most this part of the time that is left.
+/// The head start takes at most this part of the remaining time.
 const HEAD_START_PART: u32 = 4;
 
 impl Run {
@@ -27,7 +28,7 @@ impl Run {
         if !self.part.is_first() {
             return self.renew_what_is_due(report).await;
         }
-        // Side by side: neither waits for what hangs at the other's service.
+        // Concurrently: neither waits for calls that hang at the other's service.
         let (mut messages, mut events) = (Report::default(), Report::default());
         let renewals = async {
             self.look_after_ticket(report).await;
@@ -72,12 +73,12 @@ impl Run {
         }
     }
 
-    /// WeChat pushes a ticket every 10 minutes. When it stops, it has to be asked to go on; the ticket at hand serves
-    /// for 12 hours.
+    /// WeChat pushes a ticket every 10 minutes. If it stops, it has to be asked to resume; the last ticket is valid for
+    /// 12 hours.
     async fn look_after_ticket(&self, report: &mut Report) {
         let age = match self.ticket_age().await {
             Ok(age) => age,
-            // The component token may well live on.
+            // The component token may still be valid.
             Err(error) => {
                 tracing::warn!("the age of the ticket is unknown: {error}");
                 report.fail(&TokenError::from(error).label());
@@ -91,7 +92,9 @@ impl Run {
         self.context.metrics.put(&Metric::count(Measure::TicketStale, 1));
         let platform = self.component.platform();
         match self.component.wechat().start_push_ticket(&platform.component, &platform.app_secret).await {
-            Ok(_) => tracing::warn!("no ticket for {} minutes: WeChat is asked to push", age.map_or(0, minutes)),
+            Ok(_) => {
+                tracing::warn!("no ticket for {} minutes: WeChat is asked to resume pushing", age.map_or(0, minutes))
+            }
             Err(error) => self.context.report("api_start_push_ticket", &error),
         }
     }

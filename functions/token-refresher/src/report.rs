@@ -1,4 +1,4 @@
-//! What a run did: returned, logged, and counted.
+//! What a run did, to be returned, logged and counted.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,24 +7,24 @@ use std::time::Duration;
 use runtime::telemetry::{Measure, Metric, Metrics};
 use serde::Serialize;
 
-/// What a run did.
+/// The results of a run.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Accounts whose token was renewed.
     pub renewed: u64,
-    /// What failed, by WeChat's code or a word.
+    /// Failures, by WeChat's code or a word.
     pub failed: BTreeMap<String, u64>,
-    /// Accounts that were due and were not taken up: out of time, or stopped by a failure that concerns all.
+    /// Accounts that were due but not renewed: out of time, or stopped by a failure that concerns all.
     pub left_over: u64,
     /// Inbox entries that took effect.
     pub inbox_done: u64,
-    /// Inbox entries that are tried again.
+    /// Inbox entries that will be retried.
     pub inbox_postponed: u64,
     /// Messages that had waited for the bus and were delivered.
     pub messages_delivered: u64,
-    /// Events of accounts' states that the bus has taken.
+    /// Events of accounts' states that the bus has accepted.
     pub events_delivered: u64,
-    /// Events of accounts' states that the event webhook has taken.
+    /// Events of accounts' states that the event webhook has accepted.
     pub events_sent: u64,
     /// Accounts that reconciliation found missing here.
     pub added: u64,
@@ -32,7 +32,7 @@ pub struct Report {
     pub repaired: u64,
     /// Accounts whose grant turned out to be gone.
     pub gone: u64,
-    /// Age of the newest ticket; none before the first one, and in runs that do not look.
+    /// Age of the newest ticket; none before the first one, and in runs that do not read it.
     pub ticket_age_seconds: Option<u64>,
 }
 

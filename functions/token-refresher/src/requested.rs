@@ -1,5 +1,5 @@
-//! A renew run that somebody has asked for: it waits until it may begin, and tries again what it was asked to, whatever that
-//! waits for. From then on it is a run like the scheduled ones.
+//! A requested renew run: it waits until it may begin, and retries what the request names, whatever that waits for.
+//! After that it is a run like the scheduled ones.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use tokio::time::{Instant, sleep};
 use crate::report::Report;
 use crate::{Refresher, Run, RunError};
 
-/// Between two looks whether it may begin.
+/// The pause between two checks whether the run may begin.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// At most so many entries, events and messages each are tried again for one request.
+/// The most entries, events and messages, each, that are retried for one request.
 const MOST: usize = 500;
 
 impl Refresher {
-    /// Waits until the run that was asked for may begin, which is a few seconds at most; `false` where it need not begin: the
-    /// event that starts it may come twice.
+    /// Waits until the requested run may begin, a few seconds at most; `false` if it need not begin: the event that
+    /// starts it may arrive twice.
     pub(crate) async fn begins(&self) -> Result<bool, RunError> {
         let component = self.services.open(None).await?;
         let requests = self.services.table.store(component.appid()).run_requests;
@@ -28,14 +28,14 @@ impl Refresher {
         loop {
             match requests.begin(&by, pause, self.services.clock.now()).await {
                 Ok(Beginning::Never) => {
-                    tracing::info!("the run has been asked for no more");
+                    tracing::info!("the requested run has been done already");
                     return Ok(false);
                 }
                 Ok(Beginning::Later(wait)) if Instant::now() < until => sleep(wait.min(LOOK)).await,
-                // It has waited, whatever the clock of the run before said.
+                // It has waited, whatever the clock of the previous run said.
                 Ok(Beginning::Now | Beginning::Later(_)) => return Ok(true),
                 Err(error) => {
-                    tracing::warn!("a run that was asked for begins without its mark: {error}");
+                    tracing::warn!("a requested run begins without being recorded: {error}");
                     return Ok(true);
                 }
             }
@@ -44,7 +44,7 @@ impl Refresher {
 }
 
 impl Run {
-    /// Tries again what was asked for, then does what a scheduled run does.
+    /// Retries what the request names, then does what a scheduled run does.
     pub(crate) async fn renew_on_request(&self, report: &mut Report) {
         match self.store.run_requests.retries().await {
             Ok(retries) => {
@@ -62,7 +62,7 @@ impl Run {
             }
             Err(error) => self.note_retry(&RetryOf::All, Err(error), report),
         }
-        // On the heap, as what is around it.
+        // Boxed, like the futures around it.
         let renewing: BoxFuture<'_, ()> = Box::pin(self.renew(report));
         renewing.await;
     }
@@ -72,21 +72,21 @@ impl Run {
             Ok(()) => self.breaker.table_answered(),
             Err(error) => {
                 if let Some(own) = self.breaker.own_failure(TokenError::from(error)) {
-                    tracing::warn!("what waits of {of} is left to the next run: {own}");
+                    tracing::warn!("what waits for {of} is left to the next run: {own}");
                     report.fail(&own.label());
                 }
             }
         }
     }
 
-    /// Makes due what waits, and processes it by its names: the index may not know yet that it is due.
+    /// Makes what waits due, and processes it by its keys: the index may not know yet that it is due.
     async fn retry(&self, of: &RetryOf, report: &mut Report) -> Result<(), StoreError> {
         let waiting = &self.store.waiting;
         let partitions = waiting.entries(of, MOST, self.now()).await?;
         let subjects = waiting.events(of, MOST, self.now()).await?;
         let messages = waiting.messages(of, MOST).await?;
         let count = partitions.len() + subjects.len() + messages.len();
-        tracing::info!("what waits of {of} is tried again: {count} messages, or accounts with entries or events");
+        tracing::info!("what waits for {of} is retried: {count} messages, or accounts with entries or events");
         let (mut on_bus, mut delivered) = (Report::default(), Report::default());
         tokio::join!(
             self.process_partitions(partitions, report),

@@ -6,12 +6,12 @@ use futures::StreamExt as _;
 use futures::stream::{self, Stream};
 use store::{PagePosition, StoreError};
 
-/// All items of some shards, by turns, those of a shard in its order. `page` reads one page of a shard, behind the position
-/// of the page before. A page that cannot be read ends its shard, not the stream.
+/// All items of some shards, one of each shard in turn, those of a shard in its order. `page` reads one page of a
+/// shard, after the position of the page before. A page that cannot be read ends its shard, not the stream.
 ///
-/// By turns, since a run that does not get to the end then leaves over the last of each shard instead of whole shards, and
-/// since each shard takes only so many writes a second. Each stream begins with a random shard: runs that are stopped after
-/// a few items would leave out the same shards every time.
+/// In turn, since a run that does not get to the end then leaves over the last items of each shard instead of whole
+/// shards, and since each shard accepts only so many writes per second. Each stream begins with a random shard:
+/// otherwise runs that are stopped after a few items would leave out the same shards every time.
 pub(crate) fn shards_by_turns<'a, T, Page>(
     random: &Random,
     shards: impl IntoIterator<Item = u64>,

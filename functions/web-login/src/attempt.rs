@@ -1,8 +1,9 @@
 //! A login that has begun, as the browser carries it until WeChat sends it back.
 //!
-//! Everything is in a cookie, so that a login costs no write before WeChat has said who the visitor is. It is signed and
-//! not encrypted: the browser had all of it in an address a moment before. Each attempt has a name of its own, which WeChat
-//! carries as `state`: two tabs do not disturb each other, and a browser that did not begin an attempt cannot end it.
+//! Everything is in a cookie, so that a login costs no write before WeChat has said who the visitor is. The cookie is
+//! signed but not encrypted: the browser had all of it in a URL a moment before. Each attempt has its own name, which
+//! WeChat carries as `state`: two tabs do not disturb each other, and a browser that did not begin an attempt cannot
+//! end it.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -19,21 +20,21 @@ use web::{SameSite, cookies, set_cookie};
 
 use crate::request::LoginRequest;
 
-/// For how long an attempt can come back: a visitor who thinks, and WeChat's code after it.
+/// The time in which an attempt can come back: a visitor who thinks, and WeChat's code after that.
 const ATTEMPT_LIFE: Duration = Duration::from_mins(10);
 
-/// How many attempts a browser carries, and how many bytes of them: the gateway takes 10 KB of address and headers, and a
-/// page that begins one login after the other would lock its visitor out. An attempt has 300 bytes, with the longest
-/// addresses 2.4 KB.
+/// How many attempts a browser carries, and how many bytes of them: the gateway takes 10 KB of URL and headers, and a
+/// page that begins one login after another would lock its visitor out. An attempt has 300 bytes, with the longest URLs
+/// 2.4 KB.
 const MOST_CARRIED: usize = 3;
 const MOST_BYTES: usize = 4 * 1024;
 
-/// What a cookie's name begins with. Browsers take a `__Host-` cookie from this host only, not from another host of the same
-/// domain.
+/// The prefix of a cookie's name. Browsers accept a `__Host-` cookie from this host only, not from another host of the
+/// same domain.
 const NAME: &str = "login-";
 const NAME_OVER_TLS: &str = "__Host-login-";
 
-/// Characters of an attempt's name: 128 bits in hexadecimal, since WeChat wants letters and digits.
+/// The characters of an attempt's name: 128 bits in hexadecimal, since WeChat wants letters and digits.
 const STATE_LENGTH: usize = 32;
 
 /// The name of an attempt, WeChat's `state`.
@@ -60,7 +61,7 @@ impl AttemptState {
 pub(crate) struct Attempt {
     pub(crate) account: AppId,
     pub(crate) request: LoginRequest,
-    /// In seconds since 1970.
+    /// Unix time in seconds.
     began_at: i64,
 }
 
@@ -76,7 +77,7 @@ impl Attempt {
         Some(format!("{}.{}", URL_SAFE_NO_PAD.encode(content), URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    /// The attempt in a cookie's value; `None` for one that we have not signed for this name, or whose time is over.
+    /// The attempt in a cookie's value; `None` if we did not sign it for this name, or it has expired.
     fn verified(keys: &DerivedKeys, state: &AttemptState, value: &str, now: Timestamp) -> Option<Self> {
         let (content, signature) = value.split_once('.')?;
         let content = URL_SAFE_NO_PAD.decode(content).ok()?;
@@ -88,7 +89,7 @@ impl Attempt {
         (now < Timestamp::from_unix(attempt.began_at).plus(ATTEMPT_LIFE)).then_some(attempt)
     }
 
-    /// The attempt of this name that a browser carries.
+    /// The attempt of this name that the browser carries.
     pub(crate) fn carried(
         headers: &HeaderMap,
         keys: &DerivedKeys,
@@ -100,12 +101,12 @@ impl Attempt {
         carried.find_map(|(state, value)| Self::verified(keys, &state, value, now))
     }
 
-    /// Whether a browser sends anything under this name.
+    /// Whether the browser sends a cookie of this name.
     pub(crate) fn is_sent(headers: &HeaderMap, state: &AttemptState, is_https: bool) -> bool {
         all_carried(headers, is_https).any(|(known, _)| known == *state)
     }
 
-    /// The `Set-Cookie` headers that begin this attempt, and end those that would be too many. `None` cannot happen.
+    /// The `Set-Cookie` headers that begin this attempt and end surplus ones. `None` cannot happen.
     pub(crate) fn begin(
         &self,
         headers: &HeaderMap,
@@ -121,7 +122,7 @@ impl Attempt {
         let mut others: Vec<_> = all_carried(headers, is_https)
             .map(|(state, value)| (began_at(&state, value), state, value.len()))
             .collect();
-        // The newest first, and last of all what is not ours.
+        // The newest first; cookies that are not ours come last.
         others.sort_by_key(|(began_at, ..)| Reverse(*began_at));
         let mut bytes = value.len();
         for (index, (began_at, state, length)) in others.iter().enumerate() {
@@ -134,7 +135,7 @@ impl Attempt {
     }
 }
 
-/// What a browser carries under our names, whether it is ours or not.
+/// All cookies with our prefix, whether they are ours or not.
 fn all_carried(headers: &HeaderMap, is_https: bool) -> impl Iterator<Item = (AttemptState, &str)> {
     cookies(headers)
         .filter_map(move |(name, value)| Some((AttemptState::parse(name.strip_prefix(prefix(is_https))?)?, value)))
@@ -167,7 +168,7 @@ mod tests {
         Attempt::new(AppId::parse("wx0000000000000001").unwrap(), LoginRequest::read(query).unwrap(), began_at)
     }
 
-    /// The cookie that a `Set-Cookie` header asks for, as a browser sends it.
+    /// The cookie that a `Set-Cookie` header sets, as a browser sends it.
     fn pair(header: &HeaderValue) -> String {
         header.to_str().unwrap().split(';').next().unwrap().to_owned()
     }
@@ -191,10 +192,10 @@ mod tests {
         assert_eq!(carried(&HeaderMap::new(), &state), None);
         let (other, _) = begun(NOW, &HeaderMap::new());
         assert_eq!(carried(&browser, &other), None);
-        // A value under the name of another attempt.
+        // A value under another attempt's name.
         let moved = pair(&set[0]).replace(state.as_str(), other.as_str());
         assert_eq!(carried(&sent(&[moved]), &other), None);
-        // The name of a host without TLS, which a neighbour can set.
+        // The name on a host without TLS, which a neighbouring host can set.
         let plain = pair(&set[0]).replace("__Host-", "");
         assert_eq!(carried(&sent(&[plain]), &state), None);
     }
@@ -242,7 +243,7 @@ mod tests {
         assert_eq!(pairs.len(), 3);
         let carried = |state| Attempt::carried(&sent(&pairs), &keys(), state, true, NOW).is_some();
         assert_eq!(states.iter().map(carried).collect::<Vec<_>>(), [false, true, true, true]);
-        // What is not ours goes first.
+        // Cookies that are not ours go first.
         let strange = format!("__Host-login-{}=x", "0".repeat(32));
         let (_, set) = begun(NOW, &sent(&[strange]));
         assert!(set[1].to_str().unwrap().contains("; Max-Age=0; "));

@@ -1,7 +1,7 @@
-//! `GET /login/{appid}`: a page sends its visitor here.
+//! `GET /login/{appid}`: the URL to which a page sends its visitor.
 //!
-//! With `snsapi_base` the visitor goes on to WeChat at once. With `snsapi_userinfo` the visitor presses a button first: if a
-//! page asks for that on opening, WeChat shows it as a snapshot with made-up ids (protocol section 5.4).
+//! With `snsapi_base` the visitor goes on to WeChat at once. With `snsapi_userinfo` the visitor presses a button first:
+//! if a page asks for that when it opens, WeChat shows it as a snapshot with made-up ids (protocol section 5.4).
 
 use askama::Template;
 use axum::extract::rejection::PathRejection;
@@ -26,7 +26,7 @@ use crate::request::LoginRequest;
 use crate::texts::{self, ButtonTexts, OpenTexts};
 use crate::wechat_url::Consent;
 
-/// What the log calls it.
+/// The work's name in the log.
 const BEGINNING: &str = "beginning a visitor's login";
 
 #[derive(Template)]
@@ -44,12 +44,12 @@ struct OpenBody<'a> {
     texts: &'a OpenTexts,
     name: Option<&'a str>,
     url: &'a str,
-    /// The address without its parameters, which no person reads.
+    /// The URL without its parameters, which nobody reads.
     shown: &'a str,
     qr: Option<String>,
 }
 
-/// The account in the path; one that cannot be an appid is answered like an unknown one.
+/// The account in the path; a malformed appid is treated like an unknown one.
 pub(crate) type AccountPath = Result<Path<AppId>, PathRejection>;
 
 pub(crate) async fn begin(
@@ -111,7 +111,7 @@ async fn begun(service: LoginService, path: AccountPath, visit: Visit, bound: In
     Ok(response)
 }
 
-/// The account, if it may log a visitor in who then returns to the page of the request.
+/// The account, if it may log in a visitor who then returns to the page of the request.
 fn permitted(details: Option<AccountDetails>, request: &LoginRequest) -> Result<AccountDetails, LoginError> {
     let details = details.ok_or(LoginError::UnknownAccount)?;
     if details.profile.as_ref().is_some_and(|profile| profile.kind == AccountKind::MiniProgram) {

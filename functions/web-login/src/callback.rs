@@ -1,8 +1,8 @@
 //! `GET /login/{appid}/callback?code&state`: WeChat sends the visitor back.
 //!
-//! WeChat's browsers load this address twice at times, and WeChat accepts a code once. Our code for a login is therefore
-//! made from WeChat's, and a load that is refused looks up whether another one has finished: both lead to the same page. A
-//! second code of one attempt is a login of its own: whoever goes back to our button can press it again.
+//! WeChat's browsers sometimes load this URL twice, and WeChat accepts a code once. Our code for a login is therefore
+//! derived from WeChat's, and a load that is refused looks up whether another one has finished: both lead to the same
+//! page. A second code of one attempt is a login of its own: a visitor who goes back to our button can press it again.
 
 use std::time::Duration;
 
@@ -27,10 +27,10 @@ use crate::error::LoginError;
 use crate::request::once;
 use crate::{LoginService, OpenPlatform};
 
-/// What the log calls it.
+/// The work's name in the log.
 const ENDING: &str = "logging a visitor in";
 
-/// The longest pause between two looks at what another load of the page does.
+/// The longest pause between two looks for the result of another load of the page.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// How a login ended, as far as the visitor's browser is concerned.
@@ -38,18 +38,18 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 pub(crate) enum Outcome {
     /// The visitor is known, under this code.
     LoggedIn(String),
-    /// The visitor has refused.
+    /// The visitor has declined.
     Denied,
-    /// WeChat does not accept the code, and no login of it can be redeemed any more.
+    /// WeChat does not accept the code, and no login with it can be redeemed any more.
     CodeUsed,
-    /// The visitor looks at a snapshot, in which ids are made up.
+    /// The visitor sees a snapshot, in which ids are made up.
     Snapshot,
-    /// WeChat, or something of ours, does not answer.
+    /// WeChat, or a part of the platform, does not respond.
     Unavailable,
 }
 
 impl Outcome {
-    /// The parameter that is added to the address to which the visitor returns.
+    /// The parameter that is added to the URL to which the visitor returns.
     pub(crate) fn parameter(&self) -> (&'static str, &str) {
         match self {
             Self::LoggedIn(code) => ("login_code", code),
@@ -94,7 +94,7 @@ async fn ended(
             let context = open.component.context().clone();
             let exchange = CodeExchange { open, attempt: attempt.clone(), state, code };
             let outcome = spawn_with_timeout(bound, async move { exchange.outcome(bound).await }).await;
-            // The visitor has somewhere to go, whatever happens.
+            // The visitor is sent on, whatever happens.
             outcome.unwrap_or_else(|trouble| Ok(unavailable(&context, trouble)))?
         }
     };
@@ -118,7 +118,7 @@ async fn begun_here(
     if let Some(attempt) = carried(&open) {
         return Ok((open, attempt));
     }
-    // Another process may have signed it with a secret that is newer than the one in our memory.
+    // Another process may have signed it with a newer secret than the cached one.
     let doubted = open.component.platform();
     if !Attempt::is_sent(headers, state, is_https) || service.services().platform.reread(doubted).await.is_none() {
         return Err(LoginError::NoAttempt);
@@ -128,13 +128,13 @@ async fn begun_here(
     Ok((open, attempt))
 }
 
-/// The outcome where something does not answer, which is reported.
+/// The outcome if something does not respond, which is reported.
 fn unavailable(context: &Context, trouble: impl Into<InternalError>) -> Outcome {
     trouble.into().report(ENDING, &context.random, &context.metrics);
     Outcome::Unavailable
 }
 
-/// A visitor who has come back with a code of WeChat's.
+/// A visitor who has returned with WeChat's code.
 struct CodeExchange {
     open: OpenPlatform,
     attempt: Attempt,
@@ -151,7 +151,7 @@ impl CodeExchange {
         };
         let login = self.login(visitor).await;
         let digest = LoginCodeDigest::of(&code);
-        // A snapshot is written down as well: the page may be loaded twice.
+        // A snapshot is stored as well: the page may be loaded twice.
         Ok(match self.open.items.web_logins.put(&digest, &login, self.open.now()).await {
             Ok(()) if login.is_made_up() => Outcome::Snapshot,
             Ok(()) => Outcome::LoggedIn(code),
@@ -163,7 +163,7 @@ impl CodeExchange {
         &self.attempt.account
     }
 
-    /// The code that the login is redeemed with: nobody can make it who does not have the platform's key.
+    /// The code that redeems the login: only the holder of the platform's key can derive it.
     fn login_code(&self) -> String {
         let parts = [self.account().as_str(), self.state.as_str(), self.code.expose_secret()].map(str::as_bytes);
         URL_SAFE_NO_PAD.encode(self.open.component.derived_keys().sign(Purpose::LoginCode, &parts))
@@ -172,7 +172,7 @@ impl CodeExchange {
     async fn exchanged(&self) -> Result<WebLogin, TokenError> {
         let component = &self.open.component;
         if !component.context().has_time_for_call(Duration::ZERO) {
-            // The code stays good for another load of the page.
+            // The code stays valid for another load of the page.
             return Err(WechatError::not_started().into());
         }
         component
@@ -206,7 +206,7 @@ impl CodeExchange {
         profile.inspect_err(|error| self.open.component.context().report(&what, error)).ok()
     }
 
-    /// What becomes of a visitor whose code was not exchanged by this load of the page.
+    /// The outcome for a visitor whose code was not exchanged by this load of the page.
     async fn not_exchanged(&self, code: &str, error: TokenError, bound: Instant) -> Result<Outcome, LoginError> {
         let refused = if let TokenError::Wechat(refused) = &error { refused.code() } else { None };
         let found = match refused {
@@ -230,11 +230,11 @@ impl CodeExchange {
         }
     }
 
-    /// The end of a login whose code was used by another load of the page, which may not have ended yet.
+    /// The outcome of a login whose code was used by another load of the page, which may not have finished yet.
     async fn wait_for_other_load(&self, code: &str, bound: Instant) -> Option<Outcome> {
         let limits = self.open.component.context().limits;
-        // It makes two calls and one write at most. In production its calls end before that, at a write's distance from its
-        // bound, and the last look here comes after the write.
+        // The other load makes at most two calls and one write. In production its calls end one write's time before its
+        // limit, and the last look here comes after that write.
         let end = (Instant::now() + 2 * limits.api).min(bound.checked_sub(limits.table_try).unwrap_or(bound));
         let mut pause = limits.poll;
         loop {
@@ -243,7 +243,7 @@ impl CodeExchange {
                 Ok(None) if is_last => return None,
                 Ok(Some(outcome)) => return Some(outcome),
                 Err(error) if is_last => return Some(self.unavailable(error)),
-                // Not yet, as far as the table says.
+                // Not yet, according to the table.
                 Ok(None) | Err(_) => {}
             }
             sleep(pause.min(end.saturating_duration_since(Instant::now()))).await;
@@ -251,7 +251,7 @@ impl CodeExchange {
         }
     }
 
-    /// How the login of a code ended, as far as the table says it.
+    /// The outcome of a code's login, according to the table.
     async fn stored(&self, code: &str) -> Result<Option<Outcome>, StoreError> {
         let stored = self.open.items.web_logins.get(&LoginCodeDigest::of(code)).await?;
         Ok(stored.map(|stored| {
@@ -270,7 +270,7 @@ impl CodeExchange {
     }
 }
 
-/// Whether WeChat refuses to log visitors of this account in, and will refuse the next one as well.
+/// Whether WeChat refuses to log in this account's visitors, and will refuse the next one as well.
 fn is_about_account(said: ErrCode) -> bool {
     matches!(said, ErrCode::InvalidAppId | ErrCode::AccountLimited)
         || matches!(said.reaction_to(Api::WebLogin), Reaction::Reauthorize | Reaction::Permission)

@@ -1,8 +1,9 @@
 //! `GET /{file}`: WeChat's check files, at the root of every host of the platform (protocol section 13.2).
 //!
-//! WeChat's checker wants the bytes and nothing else. Anybody may ask: what cannot be a check file costs nothing, and what
-//! can be one costs one read. There is no directory and no other kind of file: a name is looked up whole, among those that
-//! operators have stored. Responses are not cached, so that a file that was removed is gone at once.
+//! WeChat's checker wants the bytes and nothing else. Requests are not authenticated: a name that cannot be a check
+//! file costs nothing, and one that can costs one read. There is no directory and no other kind of file: a name is
+//! looked up whole, among those that operators have stored. Responses are not cached, so that a removed file is gone at
+//! once.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -16,7 +17,7 @@ use wechat::check_file::CheckFileName;
 
 use crate::LoginService;
 
-/// What the log calls it.
+/// The work's name in the log.
 const SERVING: &str = "serving a check file";
 
 /// `GET /{file}`.
@@ -50,7 +51,7 @@ fn not_found() -> Response {
     text(StatusCode::NOT_FOUND, "Not found".to_owned())
 }
 
-/// A response that no browser takes for anything but text.
+/// A response that no browser interprets as anything but text.
 fn text(status: StatusCode, body: String) -> Response {
     let headers = [(CONTENT_TYPE, "text/plain"), (X_CONTENT_TYPE_OPTIONS, "nosniff"), (CACHE_CONTROL, "no-store")];
     (status, headers, body).into_response()

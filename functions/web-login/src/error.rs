@@ -14,19 +14,19 @@ use crate::texts;
 /// Why a visitor gets a page of ours.
 #[derive(Debug)]
 pub(crate) enum LoginError {
-    /// The address is not one that a page may send visitors to.
+    /// The page sent its visitor with an invalid query.
     Request(RequestError),
-    /// The account has not permitted pages of this origin.
+    /// The account does not permit pages of this origin.
     Origin,
     /// There is no such account.
     UnknownAccount,
     /// The account is a mini program.
     MiniProgram,
-    /// The platform may not act for the account any more.
+    /// The platform may no longer act for the account.
     AuthorizationEnded,
     /// The visitor comes back without having begun here: in another browser, without the cookie, or much later.
     NoAttempt,
-    /// WeChat does not let the account log visitors in; where the visitor can go on.
+    /// WeChat does not let the account log visitors in; the URL is where the visitor can go on.
     Refused(Box<Url>),
     /// Not the visitor's fault.
     Internal(InternalError),
@@ -51,7 +51,7 @@ impl From<TokenError> for LoginError {
 }
 
 impl LoginError {
-    /// The page that says what to do. `what` names the request in the log.
+    /// The page that says what to do. `what` is the request's name in the log.
     pub(crate) fn page(self, service: &LoginService, language: Language, what: &str) -> Response {
         let pages = service.pages();
         let say = |status, message: Message<'_>| pages.message(status, language, message);

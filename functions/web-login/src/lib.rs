@@ -1,14 +1,14 @@
-//! Visitors of an account's web pages, logged in through WeChat (protocol section 5.4).
+//! Logins of visitors of an account's web pages, through WeChat (protocol section 5.4).
 //!
 //! A page inside WeChat sends its visitor to `GET /login/{appid}`. The visitor is redirected to WeChat, back to `…/callback`,
 //! and on to the page with a login code, which the page's service redeems at `POST /logins`. The page never sees WeChat's
 //! tokens or codes.
 //!
 //! Nothing is written before WeChat has said who the visitor is. Until then everything is in a cookie that we have
-//! signed: `attempt`. `begin` starts a login, `callback` ends it, `redeem` says who it was; `request` reads what a page
-//! wants, and `wechat_url` is where WeChat asks the visitor.
+//! signed: `attempt`. `begin` starts a login, `callback` ends it, and `redeem` says who the visitor was; `request`
+//! reads what a page wants, and `wechat_url` is WeChat's page for visitors.
 //!
-//! `check_file` has nothing to do with logins: WeChat looks for its check files on the hosts that visitors log in at.
+//! `check_file` has nothing to do with logins: WeChat fetches its check files from the hosts at which visitors log in.
 
 mod attempt;
 mod begin;
@@ -40,8 +40,8 @@ use web::{BODY_LIMIT, FormTargets, InternalError, Pages, Reader};
 pub use self::openapi::description;
 use self::request::LoginRequest;
 
-/// The routes for visitors and for WeChat's checker, from which [`public_router`] is built. The gateway has a route for each
-/// method.
+/// The routes for visitors and for WeChat's checker, from which [`public_router`] is built. The gateway has one route
+/// for each method.
 pub const PUBLIC_ROUTES: [(Method, &str); 4] = [
     (Method::GET, "/login/{appid}"),
     (Method::GET, "/login/{appid}/callback"),
@@ -57,7 +57,7 @@ pub static BUSINESS_ROUTES: [Route; 1] = [Route::new(Method::POST, "/logins", &[
 pub struct LoginService(Arc<Inner>);
 
 access_to! {
-    /// What the function may use of the table, in addition to what issuing a component token takes.
+    /// The items of the table that the function uses, besides those for issuing a component token.
     struct Repositories {
         check_files: CheckFiles,
         details: Details,
@@ -65,7 +65,7 @@ access_to! {
     }
 }
 
-/// The platform and its items, for the length of one request.
+/// The platform and its items, for the duration of one request.
 type OpenPlatform = services::OpenPlatform<Repositories>;
 
 struct Inner {
@@ -99,7 +99,7 @@ impl LoginService {
         &self.0.pages
     }
 
-    /// Where visitors of an account log in.
+    /// The URL at which visitors of an account log in.
     fn login_url(&self, account: &AppId, request: &LoginRequest) -> Url {
         let mut url = self.config().base_of(account);
         url.set_path(&format!("/login/{account}"));
@@ -107,36 +107,36 @@ impl LoginService {
         url
     }
 
-    /// Where WeChat sends them back to.
+    /// The URL to which WeChat sends them back.
     fn callback_url(&self, account: &AppId) -> Url {
         let mut url = self.config().base_of(account);
         url.set_path(&format!("/login/{account}/callback"));
         url
     }
 
-    /// Whether cookies at an account's host can be `Secure`.
+    /// Whether cookies on an account's host can be `Secure`.
     fn is_https(&self, account: &AppId) -> bool {
         self.config().base_of(account).scheme() == "https"
     }
 
-    /// The platform, for a request that must be answered by `bound`.
+    /// The platform, for a request whose response is due at `bound`.
     async fn open(&self, bound: Instant) -> Result<OpenPlatform, InternalError> {
         Ok(self.services().open_with(&self.0.table, bound).await?)
     }
 }
 
-/// What visitors and WeChat's checker reach.
+/// The routes for visitors and WeChat's checker.
 pub fn public_router(service: LoginService) -> Router {
     let [(_, begin), (_, callback), (_, file), _] = PUBLIC_ROUTES;
     Router::new()
         .route(begin, get(begin::begin))
         .route(callback, get(callback::callback))
-        // HEAD too.
+        // Serves HEAD too.
         .route(file, get(check_file::serve))
         .with_state(service)
 }
 
-/// What services reach, behind both doors.
+/// The routes for services, for callers with IAM or an API key.
 pub fn business_router(service: LoginService, keys: KeyConfig) -> Router {
     let [redeem] = &BUSINESS_ROUTES;
     let routes = Router::new().route(redeem.path, post(redeem::redeem));

@@ -1,4 +1,4 @@
-//! What the route for services takes and answers, in the words of OpenAPI.
+//! The requests and responses of the route for services, as OpenAPI describes them.
 
 use http::StatusCode;
 use serde_json::json;
@@ -14,7 +14,7 @@ const LOGINS: &str = "Logins";
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes what is read member by member")]
 pub(crate) struct RedemptionBody {
-    /// The parameter `login_code` with which the visitor has returned to your page.
+    /// The parameter `login_code` with which the visitor returned to your page.
     login_code: String,
     /// The text whose SHA-256 was the `challenge` of the login. Required if there was one, refused otherwise.
     #[schema(value_type = Option<String>)]
@@ -46,7 +46,7 @@ fn redeems() -> Operation {
         LOGINS,
         "Learn who a visitor is",
         "A visitor of an account's web page logs in at `GET /login/{appid}` and returns to your page with a `login_code`. It can \
-         be redeemed once, within a minute; whoever has redeemed it gets the same answer for ten seconds more. Compare `state` with \
+         be redeemed once, within a minute; a repeat within ten seconds gets the same response. Compare `state` with \
          the one that you gave this browser before you believe the rest.",
     )
     .takes::<RedemptionBody>(&["application/json"], &json!({ "login_code": "f2p0sQm5dXk7T1vR9wZ3yB6nC8hJ4gL0aE2iU5oP7qS" }))

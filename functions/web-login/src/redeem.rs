@@ -1,4 +1,4 @@
-//! `POST /logins`: a service asks who the visitor was that came back to its page.
+//! `POST /logins`: tells a service who the visitor was that returned to its page.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -19,25 +19,25 @@ use crate::LoginService;
 /// Characters of a verifier (RFC 7636, section 4.1).
 const VERIFIER_LENGTH: std::ops::RangeInclusive<usize> = 43..=128;
 
-/// A visitor who was logged in.
+/// A visitor who has logged in.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Login))]
 pub(crate) struct LoginView {
-    /// The account that the visitor has come to.
+    /// The account at which the visitor logged in.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     appid: String,
     /// The visitor's id in this account.
     openid: String,
-    /// The visitor's id across all accounts bound to the same open account. Missing if the account is not bound to one; with
-    /// `snsapi_base` WeChat does not say it.
+    /// The visitor's id across all accounts bound to the same open account. Missing if the account is not bound to one,
+    /// and with `snsapi_base`, since WeChat does not return it then.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     unionid: Option<String>,
     /// What the visitor has granted: `snsapi_base` or `snsapi_userinfo`.
     scope: &'static str,
-    /// Whether WeChat says that the page was shown as a snapshot. Do not create an account for such a visitor.
+    /// Whether WeChat says that the page was shown as a snapshot. Do not create a user for such a visitor.
     snapshot: bool,
-    /// The visitor's nickname and picture. Missing with `snsapi_base`, and if WeChat did not say them in time.
+    /// The visitor's nickname and picture. Missing with `snsapi_base`, and if WeChat did not return them in time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<VisitorProfileView>))]
     profile: Option<VisitorProfileView>,
@@ -55,7 +55,7 @@ pub(crate) struct VisitorProfileView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     nickname: Option<String>,
-    /// The address of the picture. Missing if there is none.
+    /// The URL of the picture. Missing if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     headimgurl: Option<String>,
@@ -89,9 +89,9 @@ async fn redeemed(service: LoginService, caller: Caller, body: Members, bound: I
     let logins = &open.items.web_logins;
     let digest = LoginCodeDigest::of(&code);
     let (by, now) = (caller.principal(), open.now());
-    // What is used or over is looked at first: whoever tries codes learns nothing.
+    // Used and expired codes are refused first: somebody who tries codes learns nothing.
     let found = logins.get(&digest).await?.filter(|found| found.is_open_to(by, now)).ok_or_else(unknown)?;
-    // Neither spends the code: the rightful service may still redeem it.
+    // Neither check spends the code: the rightful service may still redeem it.
     caller.needs_account(&found.login.account)?;
     verify(found.login.challenge.as_deref(), verifier.as_deref())?;
     let login = logins.redeem(&digest, found, by, now).await?.ok_or_else(unknown)?;
@@ -104,7 +104,7 @@ fn read(mut members: Members) -> Result<(String, Option<String>), Problem> {
     let (code, verifier) = (members.text("login_code")?, members.text("verifier")?);
     members.finish()?;
     let code = code.filter(|code| !code.is_empty()).ok_or_else(|| {
-        let detail = "login_code must be the parameter of this name with which the visitor has returned to your page";
+        let detail = "login_code must be the parameter of this name with which the visitor returned to your page";
         Problem::new(ProblemKind::InvalidField, detail)
     })?;
     if verifier.as_deref().is_some_and(|verifier| !is_verifier(verifier)) {
@@ -119,7 +119,7 @@ fn is_verifier(text: &str) -> bool {
     VERIFIER_LENGTH.contains(&text.len()) && text.bytes().all(is_unreserved)
 }
 
-/// Unknown, used and expired are alike.
+/// Unknown, used and expired codes are not distinguished.
 fn unknown() -> Problem {
     Problem::new(
         ProblemKind::UnknownLogin,
@@ -127,7 +127,7 @@ fn unknown() -> Problem {
     )
 }
 
-/// A verifier for a login without a challenge is refused too: somebody has taken the challenge out of the address.
+/// A verifier for a login without a challenge is refused too: somebody has removed the challenge from the URL.
 fn verify(challenge: Option<&str>, verifier: Option<&str>) -> Result<(), Problem> {
     let detail = match (challenge, verifier) {
         (None, None) => return Ok(()),
@@ -135,7 +135,7 @@ fn verify(challenge: Option<&str>, verifier: Option<&str>) -> Result<(), Problem
             return Ok(());
         }
         (Some(_), Some(_)) => "the login began with the challenge of another verifier",
-        (Some(_), None) => "the login began with a challenge: send its verifier",
+        (Some(_), None) => "the login began with a challenge: send the verifier",
         (None, Some(_)) => "the login began without a challenge, so that somebody else may have begun it",
     };
     Err(Problem::new(ProblemKind::VerifierRefused, detail))

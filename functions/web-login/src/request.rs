@@ -1,6 +1,6 @@
-//! What a page wants when it sends a visitor here: the query of `GET /login/{appid}`.
+//! The login that a page requests when it sends a visitor here: the query of `GET /login/{appid}`.
 //!
-//! Parameters that are not known are left alone: WeChat adds some of its own to links that people share.
+//! Unknown parameters are ignored: WeChat adds some of its own to links that people share.
 
 use runtime::config::web_address;
 use serde::{Deserialize, Serialize};
@@ -9,10 +9,10 @@ use wechat::api::LoginScope;
 
 use crate::callback::Outcome;
 
-/// Parameters that are added to the address to which a visitor returns: it must not have them already.
+/// Parameters that are added to the URL to which a visitor returns: it must not have them already.
 const RETURNED: [&str; 3] = ["login_code", "state", "error"];
 
-/// The longest `return_url`, in bytes: with everything else it fits into a cookie.
+/// The longest `return_url`, in bytes: together with everything else it fits into a cookie.
 const LONGEST_RETURN_URL: usize = 1_024;
 
 /// The shortest and the longest `state`, in characters. A shorter one could be guessed.
@@ -21,11 +21,11 @@ const STATE_LENGTH: std::ops::RangeInclusive<usize> = 16..=256;
 /// Characters of a `challenge`: SHA-256 in Base64 without padding.
 const CHALLENGE_LENGTH: usize = 43;
 
-/// A login that a page wants.
+/// A login that a page requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LoginRequest {
     pub(crate) scope: LoginScope,
-    /// Where the visitor goes on afterwards. Whether the account permits it is not known yet.
+    /// Where the visitor is sent afterwards. Whether the account permits it is not known yet.
     pub(crate) return_url: Url,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) state: Option<String>,
@@ -62,7 +62,7 @@ impl LoginRequest {
         Ok(Self { scope, return_url, state, challenge })
     }
 
-    /// The address to which the visitor returns: it says how the login ended, and has the page's own `state`.
+    /// The URL to which the visitor returns: it says how the login ended, and has the page's own `state`.
     pub(crate) fn returning(&self, outcome: &Outcome) -> Url {
         let mut url = self.return_url.clone();
         let (name, value) = outcome.parameter();

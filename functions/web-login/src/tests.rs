@@ -1,4 +1,4 @@
-//! What the router answers before, or without, a table. The rest are end-to-end stories.
+//! Responses of the router that need no table. The rest are end-to-end stories.
 
 use axum::body::{Body, to_bytes};
 use http::Request;
@@ -11,7 +11,7 @@ use super::*;
 
 const LOGIN: &str = "/login/wx1234567890abcdef";
 
-/// A service whose AWS cannot be reached.
+/// A service that cannot reach AWS.
 fn service() -> LoginService {
     let environment = |name: &str| (name == "PUBLIC_BASE_URL").then(|| "https://auth.example.com".to_owned());
     let read: Result<_, ConfigError> = (|| Ok((LoginConfig::read(&environment)?, WechatConfig::read(&environment)?)))();
@@ -67,7 +67,7 @@ async fn what_cannot_be_a_check_file_is_looked_for_nowhere() {
         let response = public_router(service()).oneshot(request).await.unwrap();
         assert_eq!(response.status(), 404, "{uri}");
     }
-    // One that can be a file is looked for, and the table cannot be reached.
+    // A name that can be a file is looked up, but the table cannot be reached.
     let request = Request::builder().uri("/87PweoaRBw.txt").body(Body::empty()).unwrap();
     assert_eq!(public_router(service()).oneshot(request).await.unwrap().status(), 503);
 }

@@ -1,4 +1,4 @@
-//! What visitors read, in both languages. Where a page is to blame, a sentence for whoever has written it.
+//! What visitors read, in both languages. If a page is to blame, a sentence for its developer.
 
 use axum::response::Response;
 use http::StatusCode;
@@ -69,7 +69,7 @@ pub(crate) const fn open(language: Language) -> &'static OpenTexts {
     }
 }
 
-/// The page of an address that cannot be used.
+/// The page for a URL that cannot be used.
 pub(crate) fn bad_address<'a>(language: Language, paragraphs: &'a [&'a str]) -> Message<'a> {
     Message::new(Tone::Warning, language.pick("登录地址有误", "This login address does not work"), paragraphs)
 }
@@ -78,7 +78,7 @@ pub(crate) fn for_visitors(language: Language) -> &'static str {
     language.pick("请返回原页面重试，或联系商家。", "Go back to the page that you came from, or contact the shop.")
 }
 
-/// What is wrong with the address, for whoever has written the page.
+/// What is wrong with the URL, for the developer of the page.
 pub(crate) fn advice(language: Language, error: RequestError) -> &'static str {
     match error {
         RequestError::Twice => language.pick(
@@ -110,7 +110,7 @@ pub(crate) fn advice(language: Language, error: RequestError) -> &'static str {
     }
 }
 
-/// The account has not permitted pages of this origin.
+/// The account does not permit pages of this origin.
 pub(crate) fn origin(language: Language) -> &'static str {
     language.pick(
         "开发者：return_url 所在的源不在该账号的 login_origins 中，请通过 PATCH /accounts/{appid} 添加。",
@@ -138,7 +138,7 @@ message! {
 }
 
 message! {
-    /// The platform may not act for the account any more.
+    /// The platform may no longer act for the account.
     authorization_ended,
     Warning,
     "暂时无法登录",

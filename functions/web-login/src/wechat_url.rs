@@ -1,4 +1,4 @@
-//! WeChat's page for a visitor who is to be logged in (protocol section 5.4).
+//! WeChat's page for a visitor who is about to log in (protocol section 5.4).
 
 use base::ids::AppId;
 use url::Url;
@@ -6,7 +6,7 @@ use wechat::api::LoginScope;
 
 use crate::attempt::AttemptState;
 
-/// What WeChat's page is asked for.
+/// The parameters of WeChat's page.
 pub(crate) struct Consent<'a> {
     pub(crate) component: &'a AppId,
     pub(crate) account: &'a AppId,
@@ -16,7 +16,7 @@ pub(crate) struct Consent<'a> {
 }
 
 impl Consent<'_> {
-    /// The address below `base`, such as `https://open.weixin.qq.com`. WeChat wants the parameters in this order.
+    /// The URL below `base`, such as `https://open.weixin.qq.com`. WeChat wants the parameters in this order.
     pub(crate) fn url(&self, base: &Url) -> Url {
         let mut url = base.clone();
         url.set_path("/connect/oauth2/authorize");

@@ -12,25 +12,25 @@ use crate::OpenPlatform;
 use crate::files::OutgoingBody;
 use crate::request::CallRequest;
 
-/// Before the first retry; doubled for each further one.
+/// The pause before the first retry; doubled for each further one.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// How a call ended: with WeChat's response, or with the reason why there is none to pass back.
+/// The end of a call: WeChat's response, or the reason why there is none to pass back.
 pub(crate) type Answered = Result<RelayAnswer, RelayError>;
 
 /// What is known of a call's effect at WeChat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// It had none, and the same call may end otherwise next time.
+    /// It had none, and repeating the call may end differently.
     None,
-    /// WeChat has decided about it.
+    /// WeChat has processed the call.
     Done,
     /// It may have had one.
     Unknown,
 }
 
 impl Effect {
-    /// The word for it in problems.
+    /// The value of `effect` in problems.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -39,7 +39,7 @@ impl Effect {
         }
     }
 
-    /// The effect of a call that was sent once and ended so.
+    /// The effect of a call that was sent once and ended like this.
     fn of(answered: &Answered) -> Self {
         let answer = match answered {
             Ok(answer) => answer,
@@ -48,14 +48,14 @@ impl Effect {
             Err(RelayError::NotRedacted | RelayError::NoAnswer(_)) => return Self::Unknown,
         };
         let Some(refusal) = &answer.refusal else {
-            // A proxy that answers with an error page and 5xx does not know the outcome of the call behind it.
+            // A proxy that returns an error page with 5xx does not know the outcome of the call behind it.
             return if answer.status.is_server_error() { Self::Unknown } else { Self::Done };
         };
         if WechatError::from(refusal.clone()).may_have_taken_effect() {
             return Self::Unknown;
         }
         match refusal.code.reaction_to(Api::OnBehalf) {
-            // Who calls, how often, when or from where was refused, not the request.
+            // The refusal concerns who calls, how often, when or from where, not the request.
             Reaction::Retry
             | Reaction::Refresh
             | Reaction::Reauthorize
@@ -70,7 +70,7 @@ impl Effect {
     }
 }
 
-/// A call on its way.
+/// A call in progress.
 pub(crate) struct Attempt<'a> {
     open: &'a OpenPlatform,
     request: &'a CallRequest,
@@ -111,8 +111,8 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Sends the call: once more with another token if WeChat refuses the first one, and as often as the service wants where
-    /// the call was not made, or WeChat was busy. Nothing is begun that does not fit into the time that is left.
+    /// Sends the call: once more with another token if WeChat refuses the first one, and as often as the service wants
+    /// if the call was not made, or WeChat was busy. Starts nothing that does not fit into the remaining time.
     pub(crate) async fn run(&mut self) -> Answered {
         let context = self.open.component.context();
         if !context.has_time_for_call(Duration::ZERO) {
@@ -179,7 +179,7 @@ fn refused_token(answered: &Answered) -> Option<WechatError> {
     refused.token_rejected().then_some(refused)
 }
 
-/// Whether a call is made again for a service that asks for it: WeChat was busy, or there was no connection.
+/// Whether a call is repeated for a service that asks for retries: WeChat was busy, or there was no connection.
 fn may_be_repeated(answered: &Answered) -> bool {
     match answered {
         Ok(answer) => answer.refusal.as_ref().is_some_and(|refusal| refusal.code == ErrCode::SystemBusy),

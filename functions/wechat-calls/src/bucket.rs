@@ -25,10 +25,10 @@ const URL_LIFETIME: Duration = Duration::from_mins(15);
 /// How long a URL of our own is valid: it is used immediately.
 const OWN_URL_LIFETIME: Duration = Duration::from_mins(1);
 
-/// The longest error of S3's that is read, in bytes.
+/// The longest error response of S3 that is read, in bytes.
 const LONGEST_ERROR: usize = 16 * 1024;
 
-/// Tries of one request, like those of the SDK's clients.
+/// The tries of one request, like those of the SDK's clients.
 const TRIES: u32 = 3;
 
 /// The pause between the first two tries; doubled for the next one.
@@ -60,7 +60,7 @@ pub(crate) struct File {
     pub(crate) bytes: Bytes,
 }
 
-/// Why the bucket did not do what was asked.
+/// Why a request to the bucket failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BucketError {
     /// The object does not exist, or no longer does.
@@ -72,8 +72,8 @@ pub(crate) enum BucketError {
     /// S3 could not be reached, or its response did not arrive whole and in time.
     #[error("the request to S3 failed: {0}")]
     Transport(#[source] reqwest::Error),
-    /// S3 refused.
-    #[error("S3 answered {status} ({})", .code.as_deref().unwrap_or("no code"))]
+    /// S3 refused the request.
+    #[error("S3 returned {status} ({})", .code.as_deref().unwrap_or("no code"))]
     Refused {
         /// The status.
         status: StatusCode,
@@ -206,7 +206,7 @@ async fn send_once(request: RequestBuilder, largest: usize, deadline: Instant) -
     Ok(File { content_type, disposition, bytes: bytes.into() })
 }
 
-/// The code in an error of S3's: `<Error><Code>AccessDenied</Code>…`. The rest of it repeats the request.
+/// The code in an error response of S3: `<Error><Code>AccessDenied</Code>…`. The rest of it repeats the request.
 fn code_of(error: &str) -> Option<&str> {
     let (code, _) = error.split_once("<Code>")?.1.split_once("</Code>")?;
     code.bytes().all(|byte| byte.is_ascii_alphanumeric()).then_some(code)

@@ -1,4 +1,4 @@
-//! Makes a call, and writes down what is to be known about it afterwards.
+//! Makes a call, and records its outcome.
 
 use axum::response::Response;
 use base::ids::AppId;
@@ -18,7 +18,7 @@ use crate::request::CallRequest;
 use crate::response::{PassedBack, address_refused, not_authorized, redirect_to_bucket, without_answer};
 use crate::{LARGEST_ANSWER, OpenPlatform, keyed, ticket};
 
-/// How a call ended, and what is still to be written down about it.
+/// How a call ended, and what is still to be recorded.
 pub(crate) struct Outcome {
     pub(crate) effect: Effect,
     pub(crate) answer: Result<PassedBack, ApiError>,
@@ -81,8 +81,8 @@ pub(crate) async fn make(open: &OpenPlatform, request: &CallRequest) -> Outcome 
     Outcome { effect, answer, failed, to_check, code }
 }
 
-/// The account that WeChat says has not authorized the platform. A call with the platform's own token names it, if at all, in
-/// its body: it is not the caller's.
+/// The account that WeChat says has not authorized the platform. If a call with the platform's own token names it at
+/// all, it does so in its body: it is not the caller's.
 fn account_to_check(request: &CallRequest, answer: &RelayAnswer) -> Option<AppId> {
     match (&answer.refusal, &request.owner) {
         (Some(refusal), TokenOwner::Authorizer(appid)) if refusal.code == ErrCode::NotAuthorized => Some(appid.clone()),
@@ -90,15 +90,15 @@ fn account_to_check(request: &CallRequest, answer: &RelayAnswer) -> Option<AppId
     }
 }
 
-/// Replaces a response that names the address of a video with the video. If that cannot be fetched, or is too large, the
-/// service gets the address.
+/// Replaces a response that contains the URL of a video with the video. If that cannot be fetched, or is too large, the
+/// service gets the URL.
 async fn follow_video(open: &OpenPlatform, request: &CallRequest, answer: RelayAnswer) -> RelayAnswer {
     let wechat = open.component.wechat();
     let Some(address) = wechat.video_in(&answer) else { return answer };
     match wechat.fetch_video(&address, request.largest_answer()).await {
         Ok(video) => video,
         Err(error) => {
-            tracing::warn!("a video could not be fetched, and its address was passed back: {error}");
+            tracing::warn!("a video could not be fetched, and its URL was passed back: {error}");
             answer
         }
     }
@@ -109,8 +109,8 @@ impl Outcome {
         Self { effect: Effect::None, answer: Err(error), failed: None, to_check: None, code: None }
     }
 
-    /// Records what is to be recorded, `settling` the call's key along with it, until the response must be out. The outcome
-    /// stays the same if the table cannot be reached.
+    /// Records the outcome and settles the call's key, until the response is due. The outcome stays the same if the
+    /// table cannot be reached.
     pub(crate) async fn finish(
         self,
         open: &OpenPlatform,
@@ -121,13 +121,13 @@ impl Outcome {
             tokio::join!(settling, count(open, failed), check(open, to_check), store_code(open, code))
         });
         if tokio::time::timeout_at(open.writes_end(), work).await.is_err() {
-            tracing::warn!("the table did not take in time what there was to write down about a call on behalf");
+            tracing::warn!("the outcome of a call on behalf was not recorded in time");
         }
         answer
     }
 }
 
-/// Logs who calls what: what a key that has leaked was used for can be looked up by its id.
+/// Logs who makes which call: what a leaked key was used for can be looked up by its id.
 pub(crate) fn note(caller: &Caller, account: &str, api: &str) {
     tracing::info!(account, api, caller = caller.principal(), "a call on behalf");
 }
@@ -146,7 +146,7 @@ pub(crate) async fn count(open: &OpenPlatform, failed: Option<FailedCall>) {
         "a call on behalf failed"
     );
     if let Err(error) = open.items.failed_calls.count(&failed).await {
-        tracing::warn!("a failed call is missing in the list of them: {error}");
+        tracing::warn!("a failed call is missing from the list: {error}");
     }
 }
 

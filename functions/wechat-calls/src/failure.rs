@@ -1,4 +1,4 @@
-//! When a call counts as failed, and as which failure.
+//! Whether a call failed, and with which code.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::attempt::Answered;
 use crate::call::count;
 use crate::request::CallRequest;
 
-/// The code that a failed call is listed under: WeChat's, `http-` and its status, or a word; `None` for a success.
+/// The code under which a failed call is listed: WeChat's, `http-` and the status, or a word; `None` for a success.
 fn code(answered: &Answered) -> Option<String> {
     match answered {
         Ok(RelayAnswer { refusal: Some(refusal), .. }) => Some(refusal.code.to_string()),
@@ -58,7 +58,8 @@ fn milliseconds(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A call that the platform makes of itself to answer a service, by `GET`: what the list of failed calls says of it.
+/// A call that the platform makes itself to respond to a service, by `GET`, with what the list of failed calls says
+/// about it.
 pub(crate) struct Asked<'a> {
     pub(crate) account: &'a AppId,
     caller: &'a Caller,
@@ -67,7 +68,7 @@ pub(crate) struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// One that begins now.
+    /// A call that begins now.
     pub(crate) fn get(caller: &'a Caller, account: &'a AppId, path: &'static str) -> Self {
         Self { account, caller, path, begun: Instant::now() }
     }
@@ -86,12 +87,12 @@ impl<'a> Asked<'a> {
             ..FailedCall::default()
         };
         if timeout_at(open.writes_end(), count(open, Some(failed))).await.is_err() {
-            tracing::warn!("a failed call is missing in the list of them: there was no time left");
+            tracing::warn!("a failed call is missing from the list: no time was left");
         }
     }
 }
 
-/// The kind of a failure, to be counted by: there are hundreds of codes, and each value of a metric is paid for.
+/// The kind of a failure, for the metric: there are hundreds of codes, and each value of a dimension is paid for.
 pub(crate) fn kind(code: &str) -> &'static str {
     let Some(code) = errcode(code) else { return "unanswered" };
     match code.reaction_to(Api::OnBehalf) {

@@ -35,15 +35,15 @@ pub(crate) const TOKEN_SYMBOLS: &str = "!#$%&'*+.^_`|~-";
 pub(crate) struct FileUpload {
     /// Names the file in `X-Body-File`.
     pub(crate) file_id: String,
-    /// Where to `PUT` the file, with the `Content-Type` and `Content-Length` that were announced. Anyone who has the URL can
-    /// upload: do not log it.
+    /// Where to `PUT` the file, with the `Content-Type` and `Content-Length` that were announced. Anyone who has the
+    /// URL can upload: do not log it.
     pub(crate) upload_url: String,
     /// When the URL expires.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub(crate) expires_at: String,
 }
 
-/// What a file will be.
+/// The type and length of a file to be uploaded.
 struct FileRequest {
     content_type: String,
     length: usize,
@@ -97,7 +97,7 @@ fn object(caller: &Caller, id: &FileId) -> String {
     format!("{}/{id}", Digest::of(&["file", caller.principal()]).as_str())
 }
 
-/// A body on its way to WeChat, and the headers that describe it.
+/// A body to be sent to WeChat, and the headers that describe it.
 pub(crate) struct OutgoingBody {
     pub(crate) headers: HeaderMap,
     pub(crate) bytes: Bytes,

@@ -1,4 +1,4 @@
-//! Forms with a file (`multipart/form-data`, RFC 7578), as WeChat's uploads take them.
+//! Forms with a file (`multipart/form-data`, RFC 7578), for WeChat's uploads.
 
 use base::random::Random;
 use http::HeaderValue;
@@ -13,7 +13,7 @@ const LONGEST_NAME: usize = 64;
 /// The longest name of a file, in bytes.
 const LONGEST_FILE_NAME: usize = 200;
 
-/// The part of a form that a file becomes, and the parts in front of it.
+/// The part of a form that a file becomes, and the parts before it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct FilePart {
     pub(crate) name: String,
@@ -34,7 +34,7 @@ impl FilePart {
         (is_plain && is_name(&part.name)).then_some(part)
     }
 
-    /// Adds the fields of a form (`application/x-www-form-urlencoded`) in front of the file.
+    /// Adds the fields of a form (`application/x-www-form-urlencoded`) before the file.
     pub(crate) fn with_fields(self, form: &[u8]) -> Option<Self> {
         let fields: Vec<(String, String)> = form_urlencoded::parse(form).into_owned().collect();
         fields.iter().all(|(name, _)| is_name(name) && *name != self.name).then_some(Self { fields, ..self })
@@ -46,9 +46,9 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
-/// The form that has a file as its part.
+/// The form that has a file as one of its parts.
 pub(crate) fn with_file(part: &FilePart, file: &File, random: &Random) -> File {
-    // No file contains it by accident, and nobody who uploads one can know it.
+    // No file contains it by accident, and nobody who uploads a file can predict it.
     let boundary = random.id();
     let mut body = Vec::with_capacity(file.bytes.len() + 1024);
     for (name, value) in &part.fields {

@@ -13,13 +13,14 @@ use crate::call::make;
 use crate::request::{CallRequest, Idempotency};
 use crate::response::PassedBack;
 
-/// Larger responses are not kept: that to a message has a few hundred bytes, and each KB is another write unit.
+/// The largest response that is stored, in bytes: that to a message has a few hundred, and each KB is another write
+/// unit.
 const LARGEST_KEPT: usize = 4 * 1024;
 
-/// Says that a response is that of an earlier call.
+/// The header that marks the response of an earlier call.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// Makes a call, unless one was made under its key.
+/// Makes a call, unless one was already made under its key.
 pub(crate) async fn run(
     open: &OpenPlatform,
     request: &CallRequest,
@@ -39,7 +40,7 @@ pub(crate) async fn run(
             Err(not_repeated(Effect::Done, detail).into())
         }
         KeyedCall::UnderWay(until) => {
-            let detail = "the first call with this Idempotency-Key is under way: retry after the time in Retry-After";
+            let detail = "the first call with this Idempotency-Key is in progress: retry after the time in Retry-After";
             let problem = Problem::new(ProblemKind::CallUnderWay, detail);
             Err(problem.with_retry_after(until.since(context.now())).into())
         }
@@ -60,7 +61,8 @@ fn not_repeated(effect: Effect, detail: &str) -> Problem {
     Problem::new(ProblemKind::CallNotRepeated, detail).with("effect", effect.word())
 }
 
-/// Records the outcome of a call. If that fails, the key counts as one whose call ended unknown: nothing is sent twice.
+/// Records the outcome of a call. If that fails, the key counts as one whose call has an unknown outcome: nothing is
+/// sent twice.
 async fn settle(open: &OpenPlatform, lease: &Lease<()>, effect: Effect, answer: Option<KeptAnswer>) {
     let calls = &open.items.keyed_calls;
     let settled = match effect {
@@ -85,7 +87,7 @@ fn storable(answer: &PassedBack) -> Option<KeptAnswer> {
 
 fn replay(kept: KeptAnswer) -> Result<Response, ApiError> {
     let head = serde_json::from_str(&kept.head).map_err(|_| {
-        // Written by another version.
+        // Another version wrote it.
         ApiError::from(not_repeated(
             Effect::Done,
             "the first call with this Idempotency-Key was made; its response cannot be read",

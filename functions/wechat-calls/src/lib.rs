@@ -1,14 +1,15 @@
-//! `/wechat/{appid}/…` and `/wechat/platform/…`: any of WeChat's APIs, called on behalf of an account or of the platform
-//! itself, through the one address that WeChat knows. `/calls`: those that failed.
+//! `/wechat/{appid}/…` and `/wechat/platform/…`: any of WeChat's APIs, called on behalf of an account or of the
+//! platform itself, from the one address that WeChat accepts. `/calls`: the calls that failed.
 //!
-//! A service sends what it would send to WeChat, without a token, and gets WeChat's response. `request` reads what is
-//! wanted, `call` makes the call and records its outcome, `attempt` sends it, once more with another token if WeChat refuses
-//! the first, and `response` is what the service gets. `keyed` makes sure that a call with an `Idempotency-Key` is sent
-//! once, and `failure` says what each failure means. What is too large for a request or a response goes through a bucket:
-//! `files`. WeChat's own libraries, unchanged, send and read all this in their way, which `library` translates.
+//! A service sends what it would send to WeChat, without a token, and gets WeChat's response. `request` parses the
+//! request, `call` makes the call and records its outcome, `attempt` sends it, once more with another token if WeChat
+//! refuses the first, and `response` builds the service's response. `keyed` ensures that a call with an
+//! `Idempotency-Key` is sent once, and `failure` classifies failures. A body too large for a request or a response goes
+//! through a bucket: `files`. WeChat's own libraries, unchanged, send and read all this in their own way, which
+//! `library` translates.
 //!
 //! Two calls have routes of their own, whose problems name the mistake: `pages` signs an account's web pages with the
-//! `ticket` that the platform keeps, and `sessions` logs users of mini programs in.
+//! `ticket` that the platform stores, and `sessions` logs in users of mini programs.
 
 mod attempt;
 mod bucket;
@@ -58,7 +59,8 @@ use self::library::{SentParameters, TokenRequest};
 pub use self::openapi::description;
 use self::request::{CallRequest, target_word};
 
-/// Calls with the platform's own token. `proxy` is the one name of a greedy part that SAM writes a permission for.
+/// Calls with the platform's own token. `proxy` is the only name of a greedy parameter for which SAM writes a
+/// permission.
 const PLATFORM_ROUTE: &str = "/wechat/platform/{proxy+}";
 
 /// Calls with an account's token.
@@ -70,7 +72,7 @@ const CALLS_ROUTE: &str = "/calls";
 /// Files for calls.
 const FILES_ROUTE: &str = "/files";
 
-/// What a web page of an account needs to use the JS-SDK.
+/// The JS-SDK configuration of an account's web page.
 const PAGES_ROUTE: &str = "/accounts/{appid}/js-sdk-configs";
 
 /// The users of an account's mini program.
@@ -88,16 +90,16 @@ pub static ROUTES: [Route; 8] = [
     Route::new(Method::POST, SESSIONS_ROUTE, &[Scope::Calls]),
 ];
 
-/// The largest body of a call, in bytes: in Base64 it still fits into the event that Lambda takes.
+/// The largest body of a call, in bytes: in Base64 it still fits into an event for Lambda.
 pub const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
-/// The largest response that is returned directly, in bytes: in Base64 it still fits into what Lambda takes from a function.
+/// The largest response that is returned directly, in bytes: in Base64 it still fits into a response of Lambda.
 const LARGEST_ANSWER: usize = 4 * 1024 * 1024;
 
-/// The largest file, in bytes. WeChat's pictures and videos have 10 MB at most.
+/// The largest file, in bytes. WeChat's images and videos have 10 MB at most.
 const LARGEST_FILE: usize = 20 * 1024 * 1024;
 
-/// What is reserved for the response itself when everything else is given up.
+/// The time reserved for the response itself.
 const RESPONSE_RESERVE: Duration = Duration::from_millis(200);
 
 /// Everything the routes need; clones share it.
@@ -122,18 +124,18 @@ access_to! {
     }
 }
 
-/// The platform, for the length of one request.
+/// The platform, for the duration of one request.
 pub(crate) struct OpenPlatform {
     pub(crate) component: Component,
     pub(crate) tokens: Tokens,
     pub(crate) items: Items,
     pub(crate) bucket: Bucket,
-    /// When the answer must be out.
+    /// When the response is due.
     bound: Instant,
 }
 
 impl OpenPlatform {
-    /// When calls of WeChat end, and what comes before one.
+    /// When calls of WeChat end, and whatever precedes them.
     pub(crate) fn calls_end(&self) -> Instant {
         self.component.context().deadline.unwrap_or(self.bound)
     }
@@ -150,12 +152,12 @@ impl OpenPlatform {
         end.checked_sub(self.component.context().limits.table_try).unwrap_or(end)
     }
 
-    /// What is known of an account, as far as that can be read in time.
+    /// The details of an account, if they can be read in time.
     pub(crate) async fn details(&self, account: &AppId) -> Option<AccountDetails> {
         timeout_at(self.writes_end(), self.items.details.get(account)).await.ok()?.ok()?
     }
 
-    /// When what comes after a call ends.
+    /// When the writes after a call end.
     pub(crate) fn writes_end(&self) -> Instant {
         self.bound.checked_sub(RESPONSE_RESERVE).unwrap_or(self.bound)
     }
@@ -181,7 +183,7 @@ impl CallService {
         &self.0.bucket
     }
 
-    /// A short-lived token of ours. It takes the platform's secret, and nothing of the table.
+    /// Issues a short-lived token of ours. This needs the platform's secret, and nothing from the table.
     async fn issue(
         &self,
         wanted: TokenRequest,
@@ -193,7 +195,7 @@ impl CallService {
         wanted.answer(key, owner, sent, &platform, self.services().clock.now())
     }
 
-    /// The platform, for a request that must be answered by `bound`.
+    /// The platform, for a request whose response is due at `bound`.
     pub(crate) async fn open(&self, bound: Instant) -> Result<OpenPlatform, InternalError> {
         let component = self.services().open_by(bound).await?;
         let tokens = Tokens::of(&component).remembering(&self.0.cache);
@@ -243,7 +245,7 @@ async fn passed_on(
     body: Result<Bytes, BytesRejection>,
     bound: Instant,
 ) -> Result<Response, ApiError> {
-    // Once more, for the account that the call is made for, however the path was read on the way here.
+    // Checked again, for the account that the call is made for, however the path was read on the way here.
     if let TokenOwner::Authorizer(account) = &owner {
         caller.needs_account(account)?;
     }
@@ -256,7 +258,7 @@ async fn passed_on(
     call::run(&open, &request).await
 }
 
-/// The routes, behind both doors.
+/// The routes, for callers with IAM or an API key.
 pub fn router(service: CallService, keys: KeyConfig) -> Router {
     let routes = Router::new()
         .route(&router_path(PLATFORM_ROUTE), get(for_platform).post(for_platform))

@@ -1,9 +1,10 @@
-//! What an unchanged library of WeChat's needs, below `/v1/wechat/`: its token requests answered, the token taken where it
-//! puts it, and errors in the form that it reads.
+//! Support for WeChat's unchanged libraries, below `/v1/wechat/`: responses to their token requests, tokens taken from
+//! where they put them, and errors in the form that they read.
 //!
-//! A library asks `cgi-bin/token` for a token, with its appid and secret; the secret is an API key, and what it gets is a
-//! token of ours ([`ServiceToken`]). It sends that in the query of every call. WeChat answers everything with 200 and says in
-//! `errcode` what went wrong; libraries look at nothing else, and drop an expired token only if `errcode` says so.
+//! A library requests a token from `cgi-bin/token`, with its appid and secret; the secret is an API key, and the
+//! response is a token of ours ([`ServiceToken`]). It sends that in the query of every call. WeChat returns 200 for
+//! everything and puts errors into `errcode`; libraries look at nothing else, and drop an expired token only if
+//! `errcode` says so.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
@@ -29,19 +30,19 @@ use wechat::api::ErrCode;
 use crate::request::{PLATFORM, target_word};
 use crate::response::ERRCODE;
 
-/// Where libraries put tokens.
+/// The parameters in which libraries send tokens.
 const TOKENS: [&str; 2] = ["access_token", "component_access_token"];
 
-/// Where they put secrets.
+/// The parameters in which they send secrets.
 const SECRETS: [&str; 2] = ["secret", "component_appsecret"];
 
-/// Where they put the appid that the secret belongs to.
+/// The parameters in which they send the secret's appid.
 const APPIDS: [&str; 2] = ["appid", "component_appid"];
 
-/// The longest body of a request for a token that is looked at, in bytes: it has a secret, an appid and a ticket in it.
+/// The longest body of a token request that is read, in bytes: it contains a secret, an appid and a ticket.
 const LONGEST_TOKEN_REQUEST: usize = 8 * 1024;
 
-/// Calls of logins, which take a secret and no token.
+/// Calls for logins, which take a secret and no token.
 const LOGINS: &str = "sns/";
 
 /// A request for a token.
@@ -54,7 +55,7 @@ pub(crate) enum TokenRequest {
 }
 
 impl TokenRequest {
-    /// The token that a call asks for; `None` for any other call.
+    /// The kind of token that a call requests; `None` for any other call.
     pub(crate) fn of(target: &str, path: &str) -> Option<Self> {
         match path {
             "cgi-bin/token" | "cgi-bin/stable_token" => Some(Self::Access),
@@ -63,10 +64,10 @@ impl TokenRequest {
         }
     }
 
-    /// The token, for the holder of a key.
+    /// Issues the token to the holder of a key.
     ///
     /// # Errors
-    /// A [`Problem`] where the request is for another account, or another kind of token.
+    /// A [`Problem`] if the request is for another account, or another kind of token.
     pub(crate) fn answer(
         self,
         key: &KeyId,
@@ -96,7 +97,7 @@ impl TokenRequest {
     }
 }
 
-/// What a request says in its query, and in its body where that is a JSON object.
+/// The parameters in a request's query, and in its body if that is a JSON object.
 pub(crate) struct SentParameters<'a> {
     query: &'a str,
     body: Value,
@@ -123,14 +124,14 @@ impl<'a> SentParameters<'a> {
     }
 }
 
-/// Who sends a request below `/v1/wechat/`, and what about.
+/// The sender of a request below `/v1/wechat/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sender {
-    /// A program that has its key in the header `Authorization`.
+    /// A program that sends its key in the header `Authorization`.
     Program,
-    /// Somebody who presents nothing.
+    /// A client without credentials.
     Nobody,
-    /// A library that asks for a token.
+    /// A library that requests a token.
     TokenRequest,
     /// A library that makes a call.
     Library,
@@ -160,18 +161,18 @@ pub(crate) async fn as_libraries_expect(request: Request, next: Next) -> Respons
     in_wechats_words(next.run(Request::from_parts(parts, body)).await, sender)
 }
 
-/// The account, or the word for the platform, and the rest of a path of this door.
+/// The account, or the word for the platform, and the rest of a path below `/v1/wechat/`.
 fn below_key_door(parts: &Parts) -> Option<(&str, &str)> {
     parts.uri.path().strip_prefix(KEY_DOOR)?.strip_prefix("/wechat/")?.split_once('/')
 }
 
-/// The body, and what can be read of it. One that is too large is not a request for a token.
+/// The body, and its text if it is short enough. A larger one is not a token request.
 async fn read(body: Body) -> (Body, Vec<u8>) {
     let bytes = to_bytes(body, LONGEST_TOKEN_REQUEST).await.unwrap_or_default();
     (Body::from(bytes.clone()), bytes.into())
 }
 
-/// What a library presents; `None` if nothing is where a library would put it.
+/// The credential of a library; `None` if there is none where a library would send it.
 fn presented(sent: &SentParameters<'_>, may_have_secret: bool, target: &str) -> Option<Presented> {
     let tokens = sent.all(&TOKENS);
     if let [token, others @ ..] = tokens.as_slice() {
@@ -185,7 +186,7 @@ fn presented(sent: &SentParameters<'_>, may_have_secret: bool, target: &str) -> 
     Some(Presented(KeyText::parse(&secret).map(Credential::Key)))
 }
 
-/// A problem with WeChat's members next to its own; for a library, in a response as WeChat's are.
+/// Adds WeChat's members to a problem; for a library, in a response of the form that WeChat's have.
 fn in_wechats_words(mut response: Response, sender: Sender) -> Response {
     let Some(problem) = response.extensions_mut().remove::<Problem>() else {
         return if sender == Sender::Library { without_refused_token(response) } else { response };
@@ -214,26 +215,27 @@ fn in_wechats_words(mut response: Response, sender: Sender) -> Response {
     response
 }
 
-/// WeChat's response, unless it refuses the account's token, which the platform could not cure: a library would take that
-/// for its own token, get another one, and repeat the call, some without end. WeChat has done nothing, so it may be repeated.
+/// WeChat's response, unless it refuses the account's token and the platform could not get another: a library would
+/// believe that its own token was refused, get another one, and repeat the call, sometimes endlessly. WeChat has done
+/// nothing, so the call may be repeated.
 fn without_refused_token(mut response: Response) -> Response {
     let said = response.headers().get(ERRCODE).and_then(|code| code.to_str().ok()?.parse().ok());
     let Some(refused) = refused_token(said) else { return response };
     let busy = ErrCode::SystemBusy.code();
     let words = format!(
-        "WeChat refuses the account's token ({refused}), and gives no other one for now: try again in a minute"
+        "WeChat refuses the account's token ({refused}), and issues no other one for now: try again in a minute"
     );
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     *response.body_mut() = json!({ "errcode": busy, "errmsg": words, "wechat_errcode": refused }).to_string().into();
     response
 }
 
-/// A code of WeChat's, if it refuses a token.
+/// WeChat's code, if it refuses a token.
 fn refused_token(code: Option<i64>) -> Option<i64> {
     code.filter(|code| ErrCode::from_code(*code).token_rejected())
 }
 
-/// What WeChat says with a code: libraries look for some of these words.
+/// WeChat's words for a code: libraries look for some of them.
 pub(crate) const fn words(code: i64) -> Option<&'static str> {
     match ErrCode::from_code(code) {
         ErrCode::InvalidCredential => Some("invalid credential, access_token is invalid or not latest"),
@@ -246,8 +248,8 @@ pub(crate) const fn words(code: i64) -> Option<&'static str> {
     }
 }
 
-/// WeChat's code for a problem, where it has one of the same meaning, else the HTTP status. Libraries repeat a call at −1, so
-/// that is only for what was not sent.
+/// WeChat's code for a problem, if there is one with the same meaning, otherwise the HTTP status. Libraries repeat a
+/// call at −1, so that code is only for calls that were not sent.
 fn errcode(problem: &Problem, sender: Sender) -> i64 {
     let code = match (problem.kind(), sender) {
         (ProblemKind::InvalidKey, Sender::Nobody) => ErrCode::AccessTokenMissing,

@@ -22,39 +22,39 @@ use crate::request::PLATFORM;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct FailedCallPage {
     calls: Vec<FailedCallView>,
-    /// There if there may be more: the parameter `cursor` of the next page.
+    /// Present if there may be more: the parameter `cursor` of the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     next_cursor: Option<Cursor>,
 }
 
-/// Calls of one account and API that failed with one code within a minute. What is said of a single call is said of the last
-/// one.
+/// Calls of one account and API that failed with one code within a minute. Details of a single call are those of the
+/// last one.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = FailedCall))]
 pub(crate) struct FailedCallView {
     /// When the call ended.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     at: String,
-    /// How many there were.
+    /// How many failed.
     count: u64,
     /// The account, or `platform` for a call with the platform's own token.
     account: String,
-    /// Who has called, as IAM names them.
+    /// The caller, as IAM names it.
     caller: String,
     /// `GET` or `POST`.
     method: String,
     /// The API, such as `cgi-bin/user/info`.
     path: String,
-    /// WeChat's error code; missing where WeChat said none.
+    /// WeChat's error code; missing if WeChat's response has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     errcode: Option<i64>,
     /// WeChat's code as text, `http-` and its status, or a word for a response that did not arrive.
     code: String,
-    /// WeChat's HTTP status; missing where it did not answer.
+    /// WeChat's HTTP status; missing if there was no response.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
-    /// WeChat's id of the request: its support asks for it.
+    /// WeChat's id of the request, which its support asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     rid: Option<String>,
     /// How long WeChat took, repeats included, in milliseconds.

@@ -1,4 +1,4 @@
-//! What the function's routes take and return, in the words of OpenAPI.
+//! The requests and responses of the function's routes, as OpenAPI describes them.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -17,11 +17,14 @@ const TAG: &str = "Calls";
 
 const MIB: usize = 1024 * 1024;
 
-/// Headers that a passed-back response may have, and what each says.
+/// The headers that a passed-back response may have, and their meaning.
 const HEADERS: [(&str, &str); 7] = [
     ("X-Wechat-Errcode", "WeChat's error code, if the body has one other than 0."),
     ("X-Wechat-Rid", "WeChat's id of the request, if its error has one."),
-    ("X-Token-Renewed", "`true` if WeChat had refused the token, and the response is to the call with another one."),
+    (
+        "X-Token-Renewed",
+        "`true` if WeChat refused the first token, and this is the response to the call with another one.",
+    ),
     ("Idempotent-Replayed", "`true` if the call was not sent: the response is the first one under this key."),
     ("Content-Disposition", "As WeChat sent it."),
     ("Location", "With status 303: the URL of the response, valid for 15 minutes."),
@@ -59,7 +62,7 @@ pub fn description() -> Description {
         .narrow("FileBody", "length", json!({ "minimum": 1, "maximum": LARGEST_FILE }))
 }
 
-/// A file that a service is going to upload for a call.
+/// A file to be uploaded for a call.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "the body is read member by member; this is its description")]
 struct FileBody {
@@ -69,7 +72,7 @@ struct FileBody {
     length: u64,
 }
 
-/// A page that is to be signed.
+/// A page to be signed.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "the body is read member by member; this is its description")]
 struct PageBody {
@@ -81,7 +84,7 @@ struct PageBody {
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "the body is read member by member; this is its description")]
 struct LoginBody {
-    /// The code that `wx.login` has given the mini program.
+    /// The code that the mini program got from `wx.login`.
     js_code: String,
 }
 
@@ -99,7 +102,7 @@ fn signs_page() -> Operation {
     Operation::new("createJsSdkConfig", TAG, "Sign a page for the JS-SDK", description)
         .with_token_of_account()
         .takes::<PageBody>(&["application/json"], &json!({ "url": "https://pages.example.com/cart?id=1" }))
-        .answers::<JsSdkConfig>(StatusCode::OK, "What the page needs.", &[], &json!(config))
+        .answers::<JsSdkConfig>(StatusCode::OK, "The configuration for the page.", &[], &json!(config))
         .refuses(&[ProblemKind::InvalidField, ProblemKind::UrlNotOnWebDomain, ProblemKind::PagesNotPermitted])
         .refuses(OF_WECHAT)
 }
@@ -115,7 +118,7 @@ fn begins_session() -> Operation {
     Operation::new("createMiniProgramSession", TAG, "Log a user of a mini program in", description)
         .with_token_of_account()
         .takes::<LoginBody>(&["application/json"], &json!({ "js_code": "0a1Bcd2ef3Gh4i" }))
-        .answers::<MiniProgramSession>(StatusCode::OK, "Who the user is.", &[], &json!(session))
+        .answers::<MiniProgramSession>(StatusCode::OK, "The user.", &[], &json!(session))
         .refuses(&[
             ProblemKind::InvalidField,
             ProblemKind::LoginCodeRefused,
@@ -126,7 +129,7 @@ fn begins_session() -> Operation {
         .refuses(OF_WECHAT)
 }
 
-/// What may keep a call that the platform makes of itself from being answered.
+/// The problems of a call that the platform makes itself.
 const OF_WECHAT: &[ProblemKind] = &[
     ProblemKind::WechatRefused,
     ProblemKind::WechatUnreachable,
@@ -167,7 +170,7 @@ fn calls(id: &str, of: &str) -> Operation {
     let retries = json!({
         "in": "header", "name": "Retries",
         "schema": { "type": "integer", "minimum": 0, "maximum": MOST_RETRIES, "default": 0 },
-        "description": "How often the call is made again if WeChat was busy (−1) or could not be reached. A `POST` needs an \
+        "description": "How often the call is retried if WeChat was busy (−1) or could not be reached. A `POST` needs an \
                         `Idempotency-Key` for that.",
     });
     let switch = |name: &str, word: &str, description: &str| {
@@ -180,7 +183,7 @@ fn calls(id: &str, of: &str) -> Operation {
         LARGEST_ANSWER / MIB,
         LARGEST_FILE / MIB
     );
-    let video = "If WeChat returns the address of a video on one of its servers (`video_url`, `down_url`), return the video \
+    let video = "If WeChat returns the URL of a video on one of its servers (`video_url`, `down_url`), return the video \
                  instead.";
     Operation::new(id, TAG, &format!("Call WeChat for {of}"), &description)
         .in_path("path", &path, "The path of WeChat's API. Its slashes are sent as they are.")
@@ -203,7 +206,7 @@ fn calls(id: &str, of: &str) -> Operation {
         ])
 }
 
-/// A call by `POST`.
+/// A call with `POST`.
 fn with_body(operation: Operation) -> Operation {
     let key = json!({
         "in": "header", "name": "Idempotency-Key",

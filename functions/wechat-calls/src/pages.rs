@@ -1,4 +1,5 @@
-//! `POST /accounts/{appid}/js-sdk-configs`: what a web page of an account needs to use the JS-SDK (protocol section 5.9).
+//! `POST /accounts/{appid}/js-sdk-configs`: the configuration of an account's web page for the JS-SDK (protocol section
+//! 5.9).
 
 use axum::extract::State;
 use axum::response::Response;
@@ -25,21 +26,21 @@ use crate::{CallService, OpenPlatform, ticket};
 /// The longest URL of a page, in bytes.
 pub(crate) const LONGEST_URL: usize = 2_048;
 
-/// The permission set that tickets take: 网页服务.
+/// The permission set that tickets require: 网页服务.
 const PAGES: u32 = 4;
 
-/// What `wx.config` takes, with the names that it has for it.
+/// The parameters of `wx.config`, under its names.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct JsSdkConfig {
     /// The account.
     pub(crate) app_id: String,
-    /// When it was signed, in seconds since 1970.
+    /// When it was signed, as Unix time in seconds.
     pub(crate) timestamp: i64,
-    /// A random text, which is signed as well.
+    /// A random text, which is part of the signed text.
     pub(crate) nonce_str: String,
-    /// The signature, which is for this page only.
+    /// The signature, valid for this page only.
     pub(crate) signature: String,
     /// Until when it can be kept.
     #[serde(rename = "use_until")]
@@ -47,9 +48,9 @@ pub(crate) struct JsSdkConfig {
     pub(crate) use_until: String,
 }
 
-/// A page that is to be signed.
+/// A page to be signed.
 struct Page {
-    /// Its address as the browser has it, without the fragment.
+    /// Its URL as the browser has it, without the fragment.
     signed: String,
     address: Url,
 }
@@ -87,7 +88,7 @@ impl Page {
     }
 }
 
-/// A browser's `location.href` has nothing that the URL standard would drop or replace.
+/// Whether a URL has nothing that the URL standard would drop or replace, like a browser's `location.href`.
 fn is_written_by_a_browser(url: &str) -> bool {
     !url.chars().any(|c| c == '\\' || c.is_control() || c.is_whitespace())
 }
@@ -132,11 +133,11 @@ async fn signed(
     Ok(json(StatusCode::OK, &config))
 }
 
-/// What keeps an account from signing pages, where WeChat refuses it the permission.
+/// Why WeChat refuses an account the permission to sign pages.
 async fn why_not_permitted(open: &OpenPlatform, account: &AppId, error: &TokenError) -> Option<Problem> {
     let (code, refusal) = match error {
         TokenError::Wechat(WechatError::Refused(refusal)) => (refusal.code, Some(refusal)),
-        // Said a moment ago, and not asked again yet.
+        // WeChat said so a moment ago, and has not been asked again yet.
         TokenError::Failing { owner: TokenOwner::Pages(..), label, .. } => {
             (ErrCode::from_code(label.parse().ok()?), None)
         }

@@ -1,4 +1,4 @@
-//! What a service wants called, read from its request before anything else is done.
+//! The call that a service requests, parsed before anything else is done.
 
 use axum::extract::rejection::BytesRejection;
 use base::ids::{AppId, FileId};
@@ -23,13 +23,13 @@ pub(crate) const FIELDS: &str = "application/x-www-form-urlencoded";
 /// The longest `Idempotency-Key`: three ids of 36 characters, joined.
 pub(crate) const LONGEST_KEY: usize = 128;
 
-/// The most retries that a service may ask for: what does not help within a second does not help now.
+/// The most retries that a service may ask for: what does not help within a second does not help at all for now.
 pub(crate) const MOST_RETRIES: u32 = 3;
 
-/// What the platform's own calls are listed under, where those of an account have its appid.
+/// The word for the platform in lists and paths, in place of an account's appid.
 pub(crate) const PLATFORM: &str = "platform";
 
-/// What calls with this owner's token are about, as paths and lists have it.
+/// The account of this token owner, or the word for the platform, as paths and lists have it.
 pub(crate) fn target_word(owner: &TokenOwner) -> &str {
     owner.account().map_or(PLATFORM, AppId::as_str)
 }
@@ -60,11 +60,11 @@ pub(crate) struct BodyFile {
     pub(crate) part: Option<FilePart>,
 }
 
-/// What a repeat of a call is recognized by.
+/// The identity of a call, by which repeats are recognized.
 pub(crate) struct Idempotency {
-    /// Who calls what, and under which `Idempotency-Key`.
+    /// The caller, the target and the `Idempotency-Key`.
     pub(crate) key: CallKey,
-    /// What is sent: a repeat sends the same.
+    /// The digest of the content: a repeat has the same.
     pub(crate) request: RequestDigest,
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn of_platform(parts: &Parts) -> Result<(TokenOwner, String), Problem
     Ok((TokenOwner::Component, path.to_owned()))
 }
 
-/// The two parts of the path behind `/wechat/`.
+/// The two parts of the path after `/wechat/`.
 fn split(parts: &Parts) -> Option<(&str, &str)> {
     parts.uri.path().strip_prefix("/wechat/")?.split_once('/')
 }
@@ -110,10 +110,10 @@ impl CallRequest {
             if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
                 Problem::new(ProblemKind::TooLarge, too_large_body())
             } else {
-                Problem::new(ProblemKind::MalformedRequest, "the body did not arrive whole: send it again")
+                Problem::new(ProblemKind::MalformedRequest, "the body did not arrive completely: send it again")
             }
         })?;
-        // The platform's token is good for every account, and WeChat might read another appid in a form.
+        // The platform's token works for every account, and WeChat might read another appid from a form.
         let is_plain = parts.method == Method::GET && body.is_empty();
         if path.special() == Some(SpecialCall::MiniProgramLogin) && target == Target::Account && !is_plain {
             let detail = "send sns/jscode2session as GET, with js_code and grant_type in the query and no body";
@@ -152,17 +152,17 @@ impl CallRequest {
         if self.redirects_large_answer { LARGEST_FILE } else { LARGEST_ANSWER }
     }
 
-    /// What the call is about, as lists have it.
+    /// The target of the call, as lists have it.
     pub(crate) fn target(&self) -> &str {
         target_word(&self.owner)
     }
 
-    /// The account that the call is about, unless it is the platform itself.
+    /// The account that the call is for, unless it is for the platform itself.
     pub(crate) const fn account(&self) -> Option<&AppId> {
         self.owner.account()
     }
 
-    /// Whose token the call takes.
+    /// The owner of the token that the call needs.
     pub(crate) const fn token_owner(&self) -> &TokenOwner {
         match self.path.special() {
             Some(SpecialCall::MiniProgramLogin) => &TokenOwner::Component,
@@ -170,15 +170,15 @@ impl CallRequest {
         }
     }
 
-    /// The ticket that the call asks for, if the platform keeps it.
+    /// The ticket that the call requests, if the platform stores it.
     pub(crate) fn page_ticket(&self) -> Option<(&AppId, TicketKind)> {
         let account = self.account().filter(|_| self.path.special() == Some(SpecialCall::PageTicket))?;
-        // Whichever of several WeChat would go by: none of them gets a ticket past the store.
+        // Whichever of several values WeChat would use, none of them gets a ticket past the store.
         let mut kinds = form_urlencoded::parse(self.query.as_bytes()).filter(|(name, _)| name == "type");
         Some((account, kinds.find_map(|(_, kind)| TicketKind::parse(&kind))?))
     }
 
-    /// What a repeat of the call is recognized by; `None` without an `Idempotency-Key`.
+    /// The identity of the call for repeats; `None` without an `Idempotency-Key`.
     pub(crate) fn idempotency(&self) -> Option<Idempotency> {
         let key = self.key.as_deref()?;
         let key = CallKey::of(self.caller.principal(), self.target(), self.path.as_str(), key);
@@ -264,7 +264,7 @@ fn idempotency_key(key: &str, method: &Method) -> Result<String, Problem> {
         let detail = "an Idempotency-Key is for POST: leave it out";
         return Err(Problem::new(ProblemKind::InvalidHeader, detail));
     }
-    // Somebody has mixed the two kinds of keys up, and this one may be logged.
+    // Somebody has confused the two kinds of keys, and this one may be logged.
     if KeyText::parse(key).is_some() {
         let detail = "this is an API key: it belongs in authorization: Bearer wxp_…, and an Idempotency-Key says what the \
                       call is about, such as the number of an order";

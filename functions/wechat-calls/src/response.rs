@@ -1,4 +1,4 @@
-//! What a service gets for its call: WeChat's response, a redirect to where it is, or a problem.
+//! The response to a service's call: WeChat's response, a redirect to it, or a problem.
 
 use std::mem;
 
@@ -24,15 +24,15 @@ pub(crate) const ERRCODE: HeaderName = HeaderName::from_static("x-wechat-errcode
 const RID: HeaderName = HeaderName::from_static("x-wechat-rid");
 const RENEWED: HeaderName = HeaderName::from_static("x-token-renewed");
 
-/// A response of WeChat's, to be passed back.
+/// A response of WeChat's to be passed back.
 pub(crate) struct PassedBack {
     pub(crate) head: ResponseHead,
     pub(crate) body: Vec<u8>,
-    /// Where the body is instead, if it is in the bucket.
+    /// The URL of the body, if it is in the bucket.
     pub(crate) redirect: Option<Url>,
 }
 
-/// Everything of a response but its body.
+/// Everything in a response but its body.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ResponseHead {
     status: u16,
@@ -40,7 +40,7 @@ pub(crate) struct ResponseHead {
 }
 
 impl PassedBack {
-    /// Passes back what WeChat has answered; `renewed` says whether that took another token.
+    /// Passes back WeChat's response; `renewed` says whether that took another token.
     pub(crate) fn of(answer: RelayAnswer, renewed: bool) -> Self {
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let mut headers: Vec<(String, String)> =
@@ -61,7 +61,7 @@ impl PassedBack {
     pub(crate) fn response(self) -> Response {
         let Self { head, body, redirect } = self;
         let mut response = ([(CACHE_CONTROL, "no-store")], body).into_response();
-        // A body of bytes is declared as one: WeChat's own type, or none.
+        // The body is declared with WeChat's own type, or without one.
         response.headers_mut().remove(CONTENT_TYPE);
         *response.status_mut() = StatusCode::from_u16(head.status).unwrap_or(StatusCode::BAD_GATEWAY);
         for (name, value) in head.headers {
@@ -78,7 +78,7 @@ impl PassedBack {
     }
 }
 
-/// Stores a response too large to return in the bucket; what is passed back redirects to it.
+/// Stores a response too large to return in the bucket, and turns it into a redirect there.
 pub(crate) async fn redirect_to_bucket(
     open: &OpenPlatform,
     request: &CallRequest,
@@ -103,7 +103,7 @@ pub(crate) async fn redirect_to_bucket(
 
 /// The problem for a call whose file cannot be read.
 pub(crate) fn not_read(open: &OpenPlatform, error: BucketError) -> Problem {
-    let detail = "the file could not be read, and nothing was sent: try again in a minute; if it stays, give the reference to \
+    let detail = "the file could not be read, and nothing was sent: try again in a minute; if this persists, give the reference to \
                   whoever operates this service";
     let reference = report(open, error, "reading a file for a call");
     Problem::new(ProblemKind::Unavailable, detail).with("effect", Effect::None.word()).with_reference(reference)

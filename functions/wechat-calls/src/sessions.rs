@@ -1,4 +1,4 @@
-//! `POST /accounts/{appid}/mini-program-sessions`: who has opened an account's mini program (protocol section 5.5).
+//! `POST /accounts/{appid}/mini-program-sessions`: logs in a user of an account's mini program (protocol section 5.5).
 
 use axum::extract::State;
 use axum::response::Response;
@@ -29,7 +29,7 @@ pub(crate) struct MiniProgramSession {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub(crate) unionid: Option<String>,
-    /// What the user's data is sealed with. It stays on your server.
+    /// The key that encrypts the user's data. Keep it on your server.
     pub(crate) session_key: String,
 }
 
@@ -48,7 +48,7 @@ fn code_in(mut members: Members) -> Result<SecretString, Problem> {
     let code = members.text("js_code")?;
     members.finish()?;
     code.as_deref().and_then(visitor_code).ok_or_else(|| {
-        Problem::new(ProblemKind::InvalidField, "js_code must be the code that wx.login has given the mini program")
+        Problem::new(ProblemKind::InvalidField, "js_code must be the code that the mini program got from wx.login")
     })
 }
 
@@ -85,21 +85,21 @@ async fn begun(
     }
 }
 
-/// Where the code is not valid because the account has no users that could have given it.
+/// The problem if the code is invalid because the account is not a mini program.
 async fn not_a_mini_program(open: &OpenPlatform, account: &AppId, error: &WechatError) -> Option<ApiError> {
     let refusal = error.refusal().filter(|refusal| refusal.code == ErrCode::OauthCodeInvalid)?;
     let profile = open.details(account).await?.profile?;
     if profile.kind == AccountKind::MiniProgram {
         return None;
     }
-    let detail = "this account is not a mini program: name the appid of the mini program that has called wx.login";
+    let detail = "this account is not a mini program: name the appid of the mini program that called wx.login";
     Some(with_wechats_words(Problem::new(ProblemKind::LoginCodeRefused, detail), refusal).into())
 }
 
-/// What a service gets for a code that WeChat refuses.
+/// The problem for a code that WeChat refuses.
 fn refused(error: &WechatError) -> ApiError {
     let Some(refusal) = error.refusal() else {
-        let detail = "WeChat did not answer, and the code may be used up: let the mini program call wx.login again";
+        let detail = "WeChat did not respond, and the code may be used up: let the mini program call wx.login again";
         return ApiError::Upstream(Box::new(Problem::new(ProblemKind::WechatUnreachable, detail)));
     };
     let (kind, detail) = match refusal.code {
@@ -109,9 +109,9 @@ fn refused(error: &WechatError) -> ApiError {
              another one: wxa/business/getuserphonenumber takes it)",
         ),
         ErrCode::OauthCodeUsed => {
-            (ProblemKind::LoginCodeRefused, "the code was used already: let the mini program call wx.login again")
+            (ProblemKind::LoginCodeRefused, "the code has already been used: let the mini program call wx.login again")
         }
-        ErrCode::LoginBlocked => (ProblemKind::UserBlocked, "WeChat has blocked this user's logins for their risk"),
+        ErrCode::LoginBlocked => (ProblemKind::UserBlocked, "WeChat has blocked this user's logins as risky"),
         ErrCode::MinuteQuota => {
             (ProblemKind::TooManyLogins, "the user has logged in too often: a user can do so 100 times a minute")
         }

@@ -1,4 +1,4 @@
-//! What the router answers before, or without, a table. The rest are end-to-end stories.
+//! Responses of the router that need no table. The rest are end-to-end stories.
 
 use axum::body::{Body, to_bytes};
 use base::clock::SystemClock;
@@ -13,7 +13,7 @@ use web::identity::IamIdentity;
 
 use super::*;
 
-/// Both doors.
+/// IAM and API keys.
 const KEYS: KeyConfig = KeyConfig { enabled: true };
 
 fn request(method: &Method, path: &str) -> http::request::Builder {

@@ -1,5 +1,5 @@
-//! `cgi-bin/ticket/getticket`, answered with the ticket that the platform keeps: WeChat issues few of them, and each service
-//! that asked for one of its own would use them up.
+//! `cgi-bin/ticket/getticket`, answered with the ticket that the platform stores: WeChat issues few of them, and
+//! services that each requested one of their own would use them up.
 
 use axum::response::Response;
 use base::clock::Timestamp;
@@ -16,12 +16,12 @@ use crate::OpenPlatform;
 use crate::failure::Asked;
 use crate::response::{address_refused, not_authorized};
 
-/// The ticket, as the store has it.
+/// The owner of the ticket in the store.
 pub(crate) fn owner(account: &AppId, kind: TicketKind) -> TokenOwner {
     TokenOwner::Pages(account.clone(), kind)
 }
 
-/// The ticket, in WeChat's words.
+/// The ticket, in the form of WeChat's response.
 pub(crate) async fn answer(open: &OpenPlatform, asked: &Asked<'_>, kind: TicketKind) -> Result<Response, ApiError> {
     let now = open.component.context().now();
     match open.tokens.valid(&owner(asked.account, kind)).await {
@@ -35,7 +35,7 @@ pub(crate) async fn answer(open: &OpenPlatform, asked: &Asked<'_>, kind: TicketK
     }
 }
 
-/// What a service gets if there is no ticket.
+/// The response if there is no ticket.
 pub(crate) async fn refused(open: &OpenPlatform, asked: &Asked<'_>, error: TokenError) -> ApiError {
     let context = open.component.context();
     let error = match error {
@@ -53,7 +53,7 @@ pub(crate) async fn refused(open: &OpenPlatform, asked: &Asked<'_>, error: Token
     }
 }
 
-/// Until when a service may keep a ticket: until another one may be issued, and while that is overdue until its end.
+/// Until when a service may keep a ticket: until another one may be issued, or until it expires if that is overdue.
 pub(crate) fn keep_until(ticket: &ValidToken, now: Timestamp) -> Timestamp {
     if now < ticket.use_until { ticket.use_until } else { ticket.expires_at }
 }

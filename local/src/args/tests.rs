@@ -1,4 +1,4 @@
-//! Options that are right, and those that are refused with a sentence.
+//! Valid options, and invalid ones, which are refused with a sentence.
 
 use clap::CommandFactory as _;
 
@@ -22,13 +22,13 @@ fn every_option_has_a_default_that_works_and_a_help_text() {
 }
 
 #[test]
-fn the_real_wechat_needs_a_secret_of_ones_own() {
+fn the_real_wechat_needs_the_users_own_secret() {
     assert!(parse(&["--no-simulator"]).unwrap_err().contains("--secret"));
     assert!(parse(&["--no-simulator", "--secret", "my.json"]).unwrap().no_simulator);
 }
 
 #[test]
-fn further_hosts_are_names_alone() {
+fn further_hosts_are_only_names() {
     let args = parse(&["--allow-host", "host.docker.internal", "--allow-host", "Sim.Example.com"]).unwrap();
     assert_eq!(args.allow_host, ["host.docker.internal", "sim.example.com"]);
     for bad in ["http://sim.example.com", "sim.example.com:3002", "sim.example.com/", "10.0.0.7", "[::1]", "*", ""] {
@@ -37,7 +37,7 @@ fn further_hosts_are_names_alone() {
 }
 
 #[test]
-fn an_interval_of_nothing_is_refused() {
+fn an_interval_of_zero_is_refused() {
     for bad in ["0", "-1", "1.5", "ten"] {
         assert!(parse(&["--ticket-interval", bad]).is_err(), "{bad}");
     }

@@ -1,6 +1,6 @@
 //! DynamoDB's HTTP API over the embedded database: a POST whose operation is in `x-amz-target`.
 //!
-//! The database's own server takes no layer and lets every website in (`access-control-allow-origin: *`), so its
+//! The database's own server accepts no layer and admits every website (`access-control-allow-origin: *`), so its
 //! operations are called from here, behind the guard of all local listeners.
 
 use axum::Router;
@@ -19,10 +19,10 @@ use crate::home;
 /// The content type of AWS's JSON 1.0 protocol.
 const JSON_1_0: &str = "application/x-amz-json-1.0";
 
-/// DynamoDB's own limit of a request.
+/// DynamoDB's own limit of a request in bytes.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
-/// What `x-amz-target` begins with, for the table and for its stream.
+/// The prefixes of `x-amz-target`, for the table and for its stream.
 const SERVICES: [&str; 2] = ["DynamoDB_20120810.", "DynamoDBStreams_20120810."];
 
 /// The error for an operation that does not exist.
@@ -104,7 +104,8 @@ fn call<Q: DeserializeOwned, A: Serialize>(body: &[u8], operation: impl FnOnce(Q
     serde_json::to_string(&result).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }
 
-/// The error for a request that has not the form of its operation. The database's types put the kind of the error
+/// The error for a request that does not have the form of its operation. The database's types put the kind of the error
+/// before its message; serde puts the position after it.
 /// before its message; serde puts the place behind it.
 fn unreadable(error: &serde_json::Error) -> DynoxideError {
     let message = error.to_string();

@@ -28,7 +28,7 @@ fn any_port() -> TcpListener {
 const FAR: u64 = 4_000_000_000;
 
 #[tokio::test]
-async fn each_one_in_memory_is_a_world_of_its_own() {
+async fn each_one_in_memory_is_separate() {
     let (one, other) = (Embedded::memory().unwrap(), Embedded::memory().unwrap());
     create_table(&one.client(), "table").await.unwrap();
     create_table(&other.client(), "table").await.unwrap();
@@ -38,7 +38,7 @@ async fn each_one_in_memory_is_a_world_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_file_keeps_its_items_over_a_restart() {
+async fn a_file_keeps_its_items_across_a_restart() {
     let parent = tempfile::tempdir().unwrap();
     for round in 0..2 {
         let folder = DataDir::open(parent.path()).expect("the one before released the folder");
@@ -67,7 +67,7 @@ async fn folder_with_items() -> (tempfile::TempDir, DataDir) {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_a_database_or_damaged_is_named_with_the_way_out_and_left_as_it_is() {
+async fn an_invalid_or_damaged_file_is_named_with_what_to_do_and_not_changed() {
     let (_parent, folder) = folder_with_items().await;
     let file = folder.file(FILE);
     let good = fs::read(&file).unwrap();
@@ -91,7 +91,7 @@ async fn a_file_that_is_not_a_database_or_damaged_is_named_with_the_way_out_and_
 }
 
 #[tokio::test]
-async fn a_table_of_a_later_version_is_named_with_the_way_out() {
+async fn a_table_of_a_later_version_is_named_with_what_to_do() {
     let (_parent, folder) = folder_with_items().await;
     let database = Connection::open(folder.file(FILE)).unwrap();
     assert_eq!(database.execute("UPDATE _config SET value = '999' WHERE key = 'schema_version'", []).unwrap(), 1);
@@ -115,7 +115,7 @@ async fn only_the_user_may_read_the_file_and_its_journals_while_it_is_written() 
 }
 
 #[tokio::test]
-async fn expired_items_leave_the_file_and_living_ones_stay() {
+async fn expired_items_are_deleted_from_the_file_and_live_ones_stay() {
     let database = Database::memory().unwrap();
     let embedded = Embedded::start(database.clone(), any_port(), &Guard::loopback(), None).unwrap();
     create_table(&embedded.client(), "table").await.unwrap();
@@ -126,11 +126,11 @@ async fn expired_items_leave_the_file_and_living_ones_stay() {
 }
 
 #[tokio::test]
-async fn a_client_that_sent_half_a_request_does_not_hold_the_stop() {
+async fn a_client_that_sent_half_a_request_does_not_delay_the_stop() {
     let embedded = Embedded::memory().unwrap();
     let mut half = TcpStream::connect(embedded.address).unwrap();
     half.write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{").unwrap();
-    // Answered only after the server has accepted the connection before it.
+    // Answered only after the server has accepted the earlier connection.
     create_table(&embedded.client(), "table").await.unwrap();
     let start = Instant::now();
     drop(embedded);

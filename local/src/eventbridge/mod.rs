@@ -1,9 +1,9 @@
-//! EventBridge on localhost: the one operation our functions use, `PutEvents`, onto one bus, and a page that shows what
-//! arrives.
+//! EventBridge on localhost: the one operation that our functions use, `PutEvents`, for one bus, and a page of the
+//! events that arrive.
 //!
-//! AWS's JSON 1.1 protocol, as in [`crate::secrets`]. Requests are checked as AWS documents it, and where AWS drops an
-//! event without a word (a bus that does not exist, a detail-type that is too long) this one refuses it aloud. Nothing
-//! is sent on: there are no rules and no targets.
+//! AWS's JSON 1.1 protocol, as in [`crate::secrets`]. Requests are checked as AWS documents it. An event that AWS drops
+//! silently (for a bus that does not exist, or with a detail-type that is too long) is refused here. Nothing is
+//! forwarded: there are no rules and no targets.
 
 mod page;
 mod request;
@@ -32,20 +32,20 @@ use crate::guard::{self, Guard};
 /// The content type of AWS's JSON 1.1 protocol.
 const JSON_1_1: &str = "application/x-amz-json-1.1";
 
-/// How many events are remembered: more than anybody reads, and a few megabytes at most in ordinary use.
+/// How many events are kept: more than anybody reads, and a few megabytes at most in ordinary use.
 const KEPT: usize = 1_000;
 
 /// One bus behind an endpoint; clones share it.
 #[derive(Clone)]
 pub struct EventBus {
     shared: Arc<Shared>,
-    /// The pages that its page leads to.
+    /// The pages in the navigation of its page.
     neighbours: Arc<[Neighbour]>,
 }
 
 struct Shared {
     name: String,
-    /// Tells this start's numbers from those of an earlier one, which a page that is still open knows.
+    /// Distinguishes this start's numbers from those of an earlier one, which a page that is still open knows.
     run: String,
     random: Random,
     state: Mutex<Journal>,
@@ -53,7 +53,7 @@ struct Shared {
     newest: watch::Sender<u64>,
 }
 
-/// What arrived, and what is to be refused.
+/// The events that arrived, and the refusals to come.
 struct Journal {
     delivered: VecDeque<Numbered>,
     refuse: usize,
@@ -73,12 +73,12 @@ struct Numbered {
     event: Delivered,
 }
 
-/// An event that the bus took.
+/// An event that the bus accepted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delivered {
     /// The id that the bus gave it.
     pub id: String,
-    /// When it happened, as its sender says; else when it arrived.
+    /// When it happened, according to its sender; otherwise when it arrived.
     pub time: Timestamp,
     /// `Source`, such as `wechat.platform`.
     pub source: String,
@@ -103,31 +103,31 @@ impl EventBus {
         Self { shared: Arc::new(shared), neighbours: Arc::default() }
     }
 
-    /// The same bus, whose page leads to these pages.
+    /// The same bus, with these pages in the navigation of its page.
     #[must_use]
     pub fn with_neighbours(self, neighbours: Vec<Neighbour>) -> Self {
         Self { neighbours: neighbours.into(), ..self }
     }
 
-    /// The last 1,000 events in the order of their arrival.
+    /// The last 1,000 events in order of arrival.
     #[must_use]
     pub fn delivered(&self) -> Vec<Delivered> {
         self.journal().delivered.iter().map(|numbered| numbered.event.clone()).collect()
     }
 
-    /// Those of one family, which the beginning of the detail-type names.
+    /// The events of one family, which the beginning of the detail-type names.
     #[must_use]
     pub fn delivered_of(&self, family: &str) -> Vec<Delivered> {
         self.delivered().into_iter().filter(|event| event.detail_type.starts_with(family)).collect()
     }
 
-    /// Refuses the next `count` entries that are well formed, each by itself, as AWS does when it is troubled: the request
-    /// is answered with 200.
+    /// Refuses the next `count` well-formed entries individually, as AWS does when it has trouble: the status of the
+    /// response is 200.
     pub fn refuse_next(&self, count: usize) {
         self.journal().refuse = count;
     }
 
-    /// Takes requests with entries of up to so many bytes from now on.
+    /// From now on accepts requests whose entries have at most this many bytes.
     pub fn take_at_most(&self, bytes: usize) {
         self.journal().most_bytes = bytes;
     }
@@ -143,7 +143,7 @@ impl EventBus {
     /// Serves both to this machine until the future is dropped.
     ///
     /// # Errors
-    /// What the operating system says of the listener.
+    /// The error of the operating system for the listener.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         guard::serve(listener, self.router(), &Guard::loopback()).await
     }
@@ -183,7 +183,7 @@ impl EventBus {
         let time = time.unwrap_or_else(|| SystemClock.now());
         let event = Delivered { id: id.clone(), time, source, detail_type, detail };
         journal.delivered.push_back(Numbered { number, event });
-        // While the journal is locked, so that numbers are counted once.
+        // While the journal is locked, so that numbers stay in order.
         self.shared.newest.send_replace(number);
         Ok(id)
     }
@@ -195,7 +195,7 @@ impl std::fmt::Debug for EventBus {
     }
 }
 
-/// A bus's name without what stands before it in an ARN.
+/// A bus's name without the prefix of an ARN.
 fn bare(name: &str) -> &str {
     name.split_once(":event-bus/").map_or(name, |(_, name)| name)
 }

@@ -1,8 +1,8 @@
-//! The page of the events that arrived: the newest first, each with its JSON to unfold.
+//! The page of the events that arrived, the newest first, each with its JSON, which can be unfolded.
 //!
-//! Rendered here and complete without its script, by reloading. The script lets newer ones in as they come (server-sent
-//! events), rendered by the same template. The policy names this one style and this one script by their hashes, so
-//! nothing that an event contains can become either.
+//! Rendered here and complete without its script, by reloading. The script adds newer events as they arrive
+//! (server-sent events), rendered with the same template. The policy names this one style and this one script by their
+//! hashes, so nothing that an event contains can become either.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -39,7 +39,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| policy(&[LIST_STYLE], Some(SC
 struct Page<'a> {
     navigation: Navigation<'a>,
     bus: &'a str,
-    /// Where to cause an event, as long as nothing has arrived.
+    /// The page on which to cause an event, as long as nothing has arrived.
     chat: Option<&'a str>,
     position: String,
     shown: usize,
@@ -51,14 +51,14 @@ struct Page<'a> {
 #[derive(Template)]
 #[template(path = "event.html")]
 struct Item {
-    /// What kind it is: the detail-type up to its dot.
+    /// Its kind: the detail-type up to the dot.
     family: &'static str,
     detail_type: String,
     account: String,
     gist: String,
-    /// When, for machines.
+    /// The time in machine-readable form.
     instant: String,
-    /// When, in Beijing as on the chat page.
+    /// The time in Beijing, as on the chat page.
     time: String,
     detail: String,
 }
@@ -121,19 +121,19 @@ pub(super) async fn show(State(bus): State<EventBus>) -> Response {
     }
 }
 
-/// What a page says it has seen.
+/// The position up to which a page has seen events.
 #[derive(Deserialize)]
 pub(super) struct Seen {
     after: Option<String>,
 }
 
-/// `GET /live`: the events after the one that the page has seen last, and all that come.
+/// `GET /live`: the events after the last one that the page has seen, and all that arrive.
 pub(super) async fn follow(
     State(bus): State<EventBus>,
     Query(seen): Query<Seen>,
     headers: HeaderMap,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    // A browser that connects again says itself where it was.
+    // A browser that reconnects says where it was.
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let seen = last.or(seen.after.as_deref()).and_then(|position| bus.number_at(position)).unwrap_or(0);
     let newest = bus.shared.newest.subscribe();
@@ -141,7 +141,7 @@ pub(super) async fn follow(
     Sse::new(stream::unfold(feed, Feed::next)).keep_alive(KeepAlive::default())
 }
 
-/// What one open page is still to be told.
+/// The events still to be sent to one open page.
 struct Feed {
     bus: EventBus,
     newest: watch::Receiver<u64>,
@@ -154,7 +154,7 @@ impl Feed {
         loop {
             if let Some(numbered) = self.waiting.pop_front() {
                 self.seen = numbered.number;
-                // A template that writes into a text cannot fail; without data the browser ignores the event.
+                // A template that writes to a string cannot fail; without data the browser ignores the event.
                 let html = Item::of(&numbered).render().unwrap_or_default();
                 return Some((Ok(Event::default().id(self.bus.position(self.seen)).data(html)), self));
             }
@@ -166,12 +166,12 @@ impl Feed {
 }
 
 impl EventBus {
-    /// The place of an event in this start's order.
+    /// The position of an event in this start's order.
     fn position(&self, number: u64) -> String {
         format!("{}.{number}", self.shared.run)
     }
 
-    /// The number at a place; none for a place of an earlier start.
+    /// The number at a position; `None` for a position of an earlier start.
     fn number_at(&self, position: &str) -> Option<u64> {
         let (run, number) = position.split_once('.')?;
         if run == self.shared.run { number.parse().ok() } else { None }
@@ -214,7 +214,7 @@ mod tests {
         String::from_utf8(body.to_vec()).unwrap()
     }
 
-    /// Everything a live page is sent until `until` is in it.
+    /// Everything that a live page is sent up to the event with `until`.
     async fn sent(response: Response, until: &str) -> String {
         let (mut body, mut sent) = (response.into_body().into_data_stream(), String::new());
         while !sent.contains(until) {
@@ -279,7 +279,7 @@ mod tests {
         deliver(&bus, "message.text", &text("newest"));
         let told = sent(live, "newest").await;
         assert!(told.contains("missed") && !told.contains("seen"), "{told}");
-        // Connected again: where the browser says it was counts, not where the page began.
+        // After reconnecting, the browser's own position counts, not where the page began.
         let told = sent(get(&bus, "/live?after=x", Some(&bus.position(2))).await, "newest").await;
         assert!(!told.contains("missed"), "{told}");
     }

@@ -7,16 +7,16 @@ use serde_json::Value;
 /// The most entries of one request.
 const ENTRIES: usize = 10;
 
-/// The most bytes of all entries of a request that every region takes: 256 KB.
+/// The most bytes of all entries of a request that every region accepts: 256 KB.
 pub(super) const ENTRIES_SIZE: usize = 256 * 1024;
 
-/// What an entry with a time is counted for it.
+/// The bytes that are counted for an entry's time.
 const TIME_SIZE: usize = 14;
 
-/// The most characters of a detail-type. AWS documents none for the source, whose longest is as long.
+/// The most characters of a detail-type. AWS documents no limit for the source, which gets the same.
 const NAME_LENGTH: usize = 128;
 
-/// An answer of AWS that is an error of the whole request.
+/// AWS's error for a whole request.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) kind: &'static str,
@@ -25,7 +25,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn unknown_operation() -> Self {
-        Self { kind: "UnknownOperationException", message: "Only PutEvents is answered locally.".to_owned() }
+        Self { kind: "UnknownOperationException", message: "Only PutEvents is available locally.".to_owned() }
     }
 
     pub(super) fn no_bus(name: &str) -> Self {
@@ -37,7 +37,7 @@ impl Refusal {
     }
 }
 
-/// Why one entry is not taken.
+/// Why one entry is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EntryError {
     /// A member is missing or empty.
@@ -49,10 +49,10 @@ pub(super) enum EntryError {
     /// Only AWS's own services have sources that begin with `aws.`.
     #[error("Not authorized for the source.")]
     ForeignSource,
-    /// The detail is no JSON object.
+    /// The detail is not a JSON object.
     #[error("Detail is malformed.")]
     MalformedDetail,
-    /// A failure that was asked for.
+    /// A failure that a test requested.
     #[error("The bus refuses this entry because it was asked to.")]
     Troubled,
 }
@@ -78,11 +78,13 @@ pub(super) struct PutEvents {
 
 impl PutEvents {
     pub(super) fn parse(body: &[u8]) -> Result<Self, Refusal> {
-        serde_json::from_slice(body)
-            .map_err(|_| Refusal { kind: "SerializationException", message: "The request is no PutEvents.".to_owned() })
+        serde_json::from_slice(body).map_err(|_| Refusal {
+            kind: "SerializationException",
+            message: "The request is not a valid PutEvents.".to_owned(),
+        })
     }
 
-    /// The entries, where their number and their size are right and one of them at least could be taken.
+    /// The entries, if their number and size are valid and at least one of them could be accepted.
     pub(super) fn checked(self, most_bytes: usize) -> Result<Vec<Entry>, Refusal> {
         let out_of_bounds = |bound: &str| {
             Refusal::invalid(format!(
@@ -118,7 +120,7 @@ pub(super) struct Entry {
     #[serde(default)]
     resources: Vec<String>,
     event_bus_name: Option<String>,
-    /// Seconds since 1970, perhaps with a fraction.
+    /// Unix time in seconds, possibly with a fraction.
     time: Option<f64>,
 }
 
@@ -142,7 +144,7 @@ impl Entry {
         }
     }
 
-    /// Source, detail-type, detail and time, where all of it is in order.
+    /// Source, detail-type, detail and time, if all of them are valid.
     pub(super) fn parts(self) -> Result<(String, String, Value, Option<Timestamp>), EntryError> {
         self.required()?;
         for (name, value) in [("Source", &self.source), ("DetailType", &self.detail_type)] {

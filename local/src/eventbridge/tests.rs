@@ -22,13 +22,13 @@ async fn put(client: &Client, entries: Vec<PutEventsRequestEntryBuilder>) -> Res
     put.map_err(|error| error.code().unwrap_or("no code").to_owned())
 }
 
-/// The code of each entry, an empty one where it was taken.
+/// The code of each entry, empty if it was accepted.
 fn codes(output: &PutEventsOutput) -> Vec<&str> {
     output.entries().iter().map(|entry| entry.error_code().unwrap_or_default()).collect()
 }
 
 #[tokio::test]
-async fn what_the_sdk_puts_is_delivered_in_order_with_its_time_and_an_id_of_its_own() {
+async fn events_from_the_sdk_are_delivered_in_order_with_a_time_and_an_id() {
     let bus = EventBus::new("bus");
     let client = client(&bus).await;
     let first = entry(r#"{"id":"1"}"#).time(DateTime::from_secs(1_700_000_000));
@@ -46,7 +46,7 @@ async fn what_the_sdk_puts_is_delivered_in_order_with_its_time_and_an_id_of_its_
 }
 
 #[tokio::test]
-async fn a_malformed_entry_fails_by_itself_and_the_others_are_taken() {
+async fn a_malformed_entry_fails_alone_and_the_others_are_accepted() {
     let bus = EventBus::new("bus");
     let client = client(&bus).await;
     let long = "x".repeat(129);
@@ -109,7 +109,7 @@ async fn another_bus_and_another_operation_are_refused() {
 }
 
 #[tokio::test]
-async fn a_troubled_bus_refuses_as_many_entries_as_it_was_asked_to() {
+async fn a_bus_with_trouble_refuses_as_many_entries_as_requested() {
     let bus = EventBus::new("bus");
     let client = client(&bus).await;
     bus.refuse_next(2);

@@ -24,7 +24,7 @@ fn at_host(guard: &Guard, host: &str) -> Result<(), Refusal> {
 }
 
 #[test]
-fn every_name_of_this_machine_is_answered_with_or_without_a_port() {
+fn every_name_of_this_machine_is_accepted_with_or_without_a_port() {
     let guard = Guard::loopback();
     for host in [
         "localhost",
@@ -42,7 +42,7 @@ fn every_name_of_this_machine_is_answered_with_or_without_a_port() {
 }
 
 #[test]
-fn a_name_that_anybody_could_let_point_here_is_refused() {
+fn a_name_that_anybody_could_point_here_is_refused() {
     let guard = Guard::loopback();
     for host in [
         "rebound.example.com",
@@ -77,7 +77,7 @@ fn a_foreign_host_in_the_request_line_is_refused() {
 }
 
 #[test]
-fn the_address_of_bind_and_further_names_are_answered_where_they_are_given() {
+fn the_address_of_bind_and_further_names_are_accepted_if_they_are_given() {
     let bridge = Guard::at("172.17.0.1".parse().unwrap(), &["host.docker.internal".to_owned()]);
     for host in ["172.17.0.1:8000", "host.docker.internal:8000", "Host.Docker.Internal", "localhost:8000"] {
         assert_eq!(at_host(&bridge, host), Ok(()), "{host}");
@@ -91,7 +91,7 @@ fn the_address_of_bind_and_further_names_are_answered_where_they_are_given() {
 }
 
 #[test]
-fn a_form_on_the_listeners_own_page_is_taken() {
+fn a_form_on_the_listeners_own_page_is_accepted() {
     let guard = Guard::at("127.0.0.1".parse().unwrap(), &["sim.example.com".to_owned()]);
     for (host, origin) in [
         ("localhost:3002", "http://localhost:3002"),
@@ -132,7 +132,7 @@ fn a_request_of_any_other_page_is_refused_whatever_its_method() {
 }
 
 #[test]
-fn what_a_page_embeds_or_fetches_without_an_origin_is_refused_and_a_link_in_a_tab_is_not() {
+fn embedded_or_fetched_requests_are_refused_and_a_link_in_a_tab_is_not() {
     let guard = Guard::loopback();
     let sent = |method, site, mode, dest| {
         let headers = [("sec-fetch-site", site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)];

@@ -1,12 +1,12 @@
 //! The login of a visitor, as the platform's documentation asks businesses to do it.
 //!
-//! 1. [`begin`]: the shop makes a `state` at random, keeps it in the visitor's session and sends the browser to the
-//!    platform's `GET /login/{appid}`.
+//! 1. [`begin`]: the shop generates a random `state`, stores it in the visitor's session and sends the browser to the
+//!   platform's `GET /login/{appid}`.
 //! 2. [`returned`]: the browser comes back with `login_code` and `state`. Only a `state` of this browser's session is
-//!    followed. The code goes to `POST /logins`, from the server, and the answer's `state` must be the same one.
+//!   accepted. The server sends the code to `POST /logins`, and the response must have the same `state`.
 //!
-//! A `state` that is not this browser's is no attack as a rule: the visitor has scanned the QR code of another device. The
-//! login then begins again, once. The second time it comes back without being known, the browser keeps no cookies.
+//! A `state` that is not this browser's is usually not an attack: the visitor has scanned the QR code with another
+//! device. The login then begins again, once. If it comes back unknown a second time, the browser keeps no cookies.
 
 use axum::extract::{Form, Query, State};
 use axum::http::{HeaderMap, Method};
@@ -23,20 +23,20 @@ use super::steps::Step;
 use super::visitor::Visitor;
 use super::{Shop, texts, with_cookie};
 
-/// Where visitors come back to.
+/// The path to which visitors return.
 pub(super) const RETURN_PATH: &str = "/in";
 
-/// A login that somebody wants. The address that the visitor returns to repeats it, so that it can begin again.
+/// A requested login. The URL to which the visitor returns repeats it, so that it can begin again.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Wanted {
     pub(super) account: AppId,
     pub(super) scope: Scope,
 }
 
-/// What the visitor is asked for.
+/// The scope of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(super) enum Scope {
-    /// The openid alone, without asking.
+    /// The openid only, without asking.
     #[serde(rename = "snsapi_base")]
     Base,
     /// Name and picture.
@@ -53,7 +53,7 @@ impl Scope {
     }
 }
 
-/// How a browser comes back.
+/// The parameters with which a browser returns.
 #[derive(Deserialize)]
 pub(super) struct Returned {
     #[serde(flatten)]
@@ -61,7 +61,7 @@ pub(super) struct Returned {
     login_code: Option<String>,
     state: Option<String>,
     error: Option<String>,
-    /// Whether the login began again already.
+    /// Whether the login has already begun again.
     again: Option<String>,
 }
 
@@ -75,7 +75,7 @@ pub(super) async fn begin(
     shop.begin(language, &headers, &wanted, false).await
 }
 
-/// `GET /in`: the visitor comes back.
+/// `GET /in`: the visitor returns.
 pub(super) async fn returned(
     State(shop): State<Shop>,
     AcceptLanguage(language): AcceptLanguage,
@@ -83,7 +83,7 @@ pub(super) async fn returned(
     Query(returned): Query<Returned>,
 ) -> Response {
     let Returned { wanted, login_code, state, error, again } = returned;
-    // An error says nothing of who the visitor is: whose state it has does not matter.
+    // An error reveals nothing about the visitor, so it does not matter whose state it has.
     if let Some(error) = error {
         return shop.pages().notice(language, &texts::of_login_error(language, &error), Some(&wanted));
     }
@@ -109,7 +109,7 @@ impl Shop {
         with_cookie(Redirect::to(login.as_str()).into_response(), id.cookie())
     }
 
-    /// Logins return to origins that the account's `login_origins` name. The merchant's shop adds its own.
+    /// Logins return only to origins in the account's `login_origins`. The merchant's shop adds its own.
     async fn permit_our_origin(&self, steps: &mut Vec<Step>, account: &AppId) -> Result<(), ApiError> {
         let path = format!("/accounts/{account}");
         let known = self.platform().ask(steps, Method::GET, &path, None).await?;
@@ -118,13 +118,13 @@ impl Shop {
             return Ok(());
         }
         origins.push(self.origin());
-        // The list is replaced as a whole: not one that somebody else has changed meanwhile.
+        // The list is replaced as a whole, but not one that somebody else has changed meanwhile.
         let change = json!({ "login_origins": origins });
         self.platform().patch(steps, &path, &change, known.etag.as_deref()).await?;
         Ok(())
     }
 
-    /// Where the platform logs visitors in.
+    /// The platform's URL for a login.
     fn login_url(&self, wanted: &Wanted, state: &str, again: bool) -> Url {
         let (account, scope) = (wanted.account.as_str(), wanted.scope.as_str());
         let mut back = self.0.origin.clone();
@@ -143,7 +143,7 @@ impl Shop {
         login
     }
 
-    /// Asks the platform who has come back.
+    /// Asks the platform who has returned.
     async fn redeem(
         &self,
         language: Language,
@@ -164,7 +164,7 @@ impl Shop {
             Err(error) => return self.pages().refused(language, &error, Some(wanted)),
         };
         let visitor: Option<Visitor> = serde_json::from_value(answer.body).ok();
-        // Somebody may have put this browser's state next to a code of another login.
+        // Somebody may have combined this browser's state with a code of another login.
         match visitor.filter(|visitor| visitor.state.as_deref() == Some(state)) {
             Some(visitor) => {
                 let id = self.sessions().end(headers, state, visitor);

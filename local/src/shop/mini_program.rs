@@ -1,4 +1,5 @@
-//! A user of a mini program: the code of `wx.login`, which the mini program sends to the shop's server, becomes an openid.
+//! A user of a mini program: the code of `wx.login`, which the mini program sends to the shop's server, is exchanged
+//! for an openid.
 
 use axum::extract::{Form, State};
 use axum::http::{HeaderMap, Method};
@@ -13,7 +14,7 @@ use super::steps::Step;
 use super::visitor::MiniProgramUser;
 use super::{Shop, with_cookie};
 
-/// Which one is opened.
+/// The mini program that is opened.
 #[derive(Deserialize)]
 pub(super) struct Opened {
     account: AppId,

@@ -1,10 +1,10 @@
-//! A demo shop: what a business builds on the platform, small enough to read.
+//! A demo shop: an application that a business builds on the platform, small enough to read.
 //!
-//! It is a web shop of a merchant's. Its server knows of the platform what every business knows: the address of the API and
-//! a key, and where visitors log in. It logs visitors in through WeChat, signs a page for the JS-SDK, and logs a user of a
-//! mini program in. [`sessions`] has the rule that makes logins safe, [`login`] applies it.
+//! It is a merchant's web shop. Its server knows what every business knows about the platform: the URL of the API and a
+//! key, and where visitors log in. It logs in visitors through WeChat, signs a page for the JS-SDK, and logs in a user
+//! of a mini program. [`sessions`] has the rule that makes logins safe, [`login`] applies it.
 //!
-//! The simulator alone plays two parts that are WeChat's: [`wechat`] has what a phone would do.
+//! Two parts are WeChat's, and only the simulator can play them: [`wechat`] does what a phone would do.
 
 mod login;
 mod mini_program;
@@ -40,23 +40,23 @@ use self::sessions::Sessions;
 use self::wechat::Wechat;
 use crate::wechat_browser;
 
-/// Accounts that the page lets choose from.
+/// The most accounts that the page offers.
 const SHOWN: usize = 20;
 
-/// How long a browser goes on acting as WeChat's.
+/// How long a browser keeps acting as WeChat's.
 const PLAYED_FOR: Duration = Duration::from_hours(24 * 30);
 
-/// Where the shop is, and what it is told at its start.
+/// The shop's URL, and its configuration.
 pub(crate) struct Setting<'a> {
     /// Its own origin.
     pub(crate) origin: &'a str,
-    /// The API, and the key for it; without a key, that of the port that asks for none.
+    /// The API, and the key for it; without a key, the API of the port that requires none.
     pub(crate) api: String,
     pub(crate) key: Option<SecretString>,
-    /// Where visitors log in.
+    /// The origin at which visitors log in.
     pub(crate) public_base: &'a str,
     pub(crate) simulator_base: &'a str,
-    /// The pages that its navigation leads to.
+    /// The pages in its navigation.
     pub(crate) neighbours: Vec<Neighbour>,
 }
 
@@ -91,7 +91,7 @@ impl Shop {
     /// A shop without visitors.
     ///
     /// # Errors
-    /// Where an address is none, or there is no HTTP client.
+    /// If a URL is invalid, or there is no HTTP client.
     pub(crate) fn new(setting: Setting<'_>, random: Random) -> anyhow::Result<Self> {
         let Setting { origin, api, key, public_base, simulator_base, neighbours } = setting;
         let forms = [public_base, simulator_base];
@@ -145,14 +145,14 @@ impl Shop {
         Ok(serde_json::from_value(answer.body["accounts"].take()).unwrap_or_default())
     }
 
-    /// Whether this browser plays WeChat's; `None` where it could not be known to the public port.
+    /// Whether this browser plays WeChat's; `None` if the public port cannot recognize it.
     fn plays_wechat(&self, request: &Request<axum::body::Body>) -> Option<bool> {
         let is_one_host = self.0.origin.host_str() == self.0.public_base.host_str();
         is_one_host.then(|| wechat_browser::is_played(request))
     }
 }
 
-/// The page of the shop. Cookies go by the host, so that it has one name only.
+/// The page of the shop. Cookies are per host, so the shop has only one name.
 async fn start(
     State(shop): State<Shop>,
     AcceptLanguage(language): AcceptLanguage,
@@ -184,7 +184,7 @@ async fn start(
     )
 }
 
-/// Somebody wants to try the shop with another account: a link for its merchant.
+/// `POST /authorize`: creates a link for the merchant of another account to try the shop with.
 async fn authorize(State(shop): State<Shop>, AcceptLanguage(language): AcceptLanguage, headers: HeaderMap) -> Response {
     let mut steps = Vec::new();
     let asked = json!({ "requester_name": "Demo Shop 演示商城" });
@@ -204,7 +204,7 @@ async fn log_out(State(shop): State<Shop>, headers: HeaderMap) -> Redirect {
     Redirect::to("/")
 }
 
-/// Which browser this one plays.
+/// The browser that this one plays.
 #[derive(Deserialize)]
 struct ChosenBrowser {
     plays: String,

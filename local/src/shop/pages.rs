@@ -1,4 +1,4 @@
-//! The shop's pages: HTML with forms, and one script, of the page that uses the JS-SDK.
+//! The shop's pages: HTML with forms, and one script, for the page that uses the JS-SDK.
 
 use askama::Template;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY};
@@ -15,10 +15,10 @@ use super::steps::Step;
 use super::texts::{self, Notice};
 use crate::html::{LIST_STYLE, policy};
 
-/// Of the shop's pages alone.
+/// The style of the shop's pages alone.
 const STYLE: &str = include_str!("../../templates/shop/shop.css");
 
-/// Of the page that uses the JS-SDK.
+/// The script of the page that uses the JS-SDK.
 const SCRIPT: &str = include_str!("../../templates/shop/signed.js");
 
 /// The page of the shop.
@@ -29,7 +29,7 @@ pub(super) struct StartPage<'a> {
     pub(super) language: Language,
     /// Accounts whose visitors can log in.
     pub(super) accounts: &'a [ShopAccount],
-    /// The one that the visitor has come through.
+    /// The account through which the visitor came.
     pub(super) chosen: Option<&'a str>,
     pub(super) programs: &'a [ShopAccount],
     pub(super) session: &'a Session,
@@ -58,14 +58,15 @@ struct NoticePage<'a> {
     again: Option<&'a Wanted>,
 }
 
-/// Makes the pages.
+/// Renders the pages.
 pub(super) struct Pages {
     policy: HeaderValue,
     neighbours: Vec<Neighbour>,
 }
 
 impl Pages {
-    /// Pages whose forms lead to the shop, and from there to these origins: browsers apply the policy to redirects as well.
+    /// Pages whose forms lead to the shop, and from there to these origins: browsers apply the policy to redirects as
+    /// well.
     pub(super) fn new(forms: [&str; 2], neighbours: Vec<Neighbour>) -> Self {
         let policy = policy(&[LIST_STYLE, STYLE], Some(SCRIPT), &format!("'self' {}", forms.join(" ")));
         let policy = format!("{policy}; img-src https://*.qlogo.cn https://*.qpic.cn");
@@ -82,7 +83,7 @@ impl Pages {
         let headers = [
             (CONTENT_SECURITY_POLICY, self.policy.clone()),
             (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-            // A login code in an address is nobody else's business.
+            // A login code in a URL must not reach other sites.
             (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
         ];
         match page.render() {

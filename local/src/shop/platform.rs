@@ -1,4 +1,4 @@
-//! The platform as the shop's server sees it: an API that is called with a key.
+//! The platform from the shop server's point of view: an API that is called with a key.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use serde_json::Value;
 
 use super::steps::Step;
 
-/// The platform answers earlier, or with an error of its own.
+/// Longer than the platform takes to respond, even with an error.
 const BOUND: Duration = Duration::from_secs(30);
 
-/// More than any answer that the shop asks for.
+/// More bytes than any response that the shop requests.
 const LARGEST_ANSWER: usize = 1024 * 1024;
 
-/// What the API refuses.
+/// Why a call of the API failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ApiError {
-    /// There is no answer.
-    #[error("no answer: {0}")]
+    /// There is no response.
+    #[error("no response: {0}")]
     Unreachable(String),
-    /// An answer that is not one of success.
+    /// A response that is not a success.
     #[error("{status} {problem}: {detail}")]
     Refused {
         status: u16,
@@ -34,7 +34,7 @@ pub(super) enum ApiError {
 }
 
 impl ApiError {
-    /// The problem's name; empty if there was no answer.
+    /// The problem's name; empty if there was no response.
     pub(super) fn problem(&self) -> &str {
         match self {
             Self::Unreachable(_) => "",
@@ -43,7 +43,7 @@ impl ApiError {
     }
 }
 
-/// An answer of success.
+/// A successful response.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     pub(super) body: Value,
@@ -57,7 +57,7 @@ impl Answer {
     }
 }
 
-/// What the shop has to call an API.
+/// The shop's client for an API.
 pub(super) struct Api {
     client: reqwest::Client,
     base: String,
@@ -65,18 +65,18 @@ pub(super) struct Api {
 }
 
 impl Api {
-    /// The API at `base`, with the key if it wants one.
+    /// The API at `base`, with the key if it requires one.
     pub(super) fn new(base: String, key: Option<SecretString>) -> anyhow::Result<Self> {
         let client = client_builder().timeout(BOUND).build().context("the demo shop has no HTTP client")?;
         Ok(Self { client, base, key })
     }
 
-    /// Asks for something that is not worth a step.
+    /// Gets something without recording a step.
     pub(super) async fn get(&self, path: &str) -> Result<Answer, ApiError> {
         self.ask(&mut Vec::new(), Method::GET, path, None).await
     }
 
-    /// Asks, and writes down what was asked and answered.
+    /// Sends a request, and records it and its response.
     pub(super) async fn ask(
         &self,
         steps: &mut Vec<Step>,
@@ -87,7 +87,7 @@ impl Api {
         self.send(steps, method, path, body, None).await
     }
 
-    /// Changes what still has this `ETag`.
+    /// Changes something if it still has this `ETag`.
     pub(super) async fn patch(
         &self,
         steps: &mut Vec<Step>,
@@ -123,7 +123,7 @@ impl Api {
 }
 
 async fn received(request: reqwest::RequestBuilder) -> Result<(u16, Answer), ApiError> {
-    // The error's text without the URL, in which other APIs may have secrets.
+    // The error's text without the URL, which has secrets in other APIs.
     let unreachable = |error: reqwest::Error| ApiError::Unreachable(error.without_url().to_string());
     let mut response = request.send().await.map_err(unreachable)?;
     let status = response.status().as_u16();

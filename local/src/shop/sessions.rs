@@ -1,7 +1,7 @@
-//! The shop's own sessions, in memory: who this browser's visitor is, and which logins the browser has begun.
+//! The shop's own sessions, in memory: the visitor of each browser, and the logins that the browser has begun.
 //!
-//! A browser that comes back with a `state` that its session does not have has not begun that login: somebody else's
-//! link was opened, or a QR code was scanned with another device. Each login starts a new session, so that nobody who knew
+//! A browser that comes back with a `state` that its session does not have has not begun that login: it opened somebody
+//! else's link, or a QR code was scanned with another device. Each login starts a new session, so that nobody who knew
 //! the old one is logged in as well.
 
 use std::collections::HashMap;
@@ -17,46 +17,46 @@ use super::visitor::{MiniProgramUser, Visitor};
 /// The cookie's name.
 const COOKIE: &str = "shop-session";
 
-/// Sessions that are kept; the one that was not used for longest goes first. A shop of its own has a database.
+/// The most sessions that are kept; the least recently used goes first. A real shop has a database.
 const KEPT: usize = 200;
 
-/// Logins that a session remembers: one for each tab that began one.
+/// The most logins that a session remembers: one for each tab that began one.
 const ATTEMPTS: usize = 5;
 
-/// What the browser knows its session by.
+/// The id by which the browser names its session.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct SessionId(String);
 
 impl SessionId {
-    /// The cookie that carries it: to this host only, not to scripts, and not from forms and frames of other sites.
+    /// The cookie that carries it: for this host only, not for scripts, and not from forms and frames of other sites.
     pub(super) fn cookie(&self) -> Option<HeaderValue> {
         let Self(id) = self;
         HeaderValue::from_str(&format!("{COOKIE}={id}; Path=/; HttpOnly; SameSite=Lax")).ok()
     }
 }
 
-/// How far a login is that this browser began.
+/// The progress of a login that this browser began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attempt {
     /// The visitor has not come back yet.
     UnderWay,
-    /// The visitor is logged in. Browsers may load the address of the return twice.
+    /// The visitor is logged in. Browsers may load the return URL twice.
     Done,
 }
 
-/// What the shop knows of a browser.
+/// The shop's knowledge of a browser.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Session {
     pub(super) visitor: Option<Visitor>,
     pub(super) mini_program: Option<MiniProgramUser>,
-    /// What the shop did last for this visitor.
+    /// The shop's last steps for this visitor.
     pub(super) steps: Vec<Step>,
     attempts: Vec<(String, Attempt)>,
     used: u64,
 }
 
 impl Session {
-    /// How far the login with this `state` is; `None` if this browser did not begin it.
+    /// The progress of the login with this `state`; `None` if this browser did not begin it.
     pub(super) fn attempt(&self, state: &str) -> Option<Attempt> {
         self.attempts.iter().find(|(known, _)| known == state).map(|(_, attempt)| *attempt)
     }
@@ -76,7 +76,7 @@ impl Session {
     }
 }
 
-/// All of them.
+/// All sessions.
 pub(super) struct Sessions {
     random: Random,
     all: Mutex<HashMap<SessionId, Session>>,
@@ -105,12 +105,12 @@ impl Sessions {
         (id, changed)
     }
 
-    /// The `state` of a new login: nobody can guess it.
+    /// The `state` of a new login, which nobody can guess.
     pub(super) fn new_state(&self) -> String {
         self.random.id()
     }
 
-    /// This browser begins a login.
+    /// Begins a login of this browser.
     pub(super) fn begin(&self, headers: &HeaderMap, state: String, steps: Vec<Step>) -> SessionId {
         let (id, ()) = self.change(headers, |session| {
             session.begin(state);
@@ -119,8 +119,8 @@ impl Sessions {
         id
     }
 
-    /// A login ends well: the browser's session goes on under another id, with the visitor. Under the old one there is
-    /// nobody, and what it began has ended.
+    /// Ends a login successfully: the browser's session continues under another id, with the visitor. The old id has no
+    /// visitor, and the logins begun under it have ended.
     pub(super) fn end(&self, headers: &HeaderMap, state: &str, visitor: Visitor) -> SessionId {
         let (old, mut session) = self.change(headers, |session| {
             session.end(state);
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(sessions.read(&browser(&after)).visitor, Some(visitor()));
         let left = sessions.read(&browser(&before));
         assert_eq!((left.visitor, left.attempts), (None, vec![(state.clone(), Attempt::Done)]));
-        // The browser has the new cookie by then, in all of its tabs.
+        // By then, the browser has the new cookie in all of its tabs.
         assert_eq!(sessions.read(&browser(&after)).attempt(&other_tab), Some(Attempt::UnderWay));
     }
 

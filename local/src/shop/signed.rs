@@ -1,4 +1,4 @@
-//! A page that uses the JS-SDK: the shop's server has its address signed, and the page hands the signature to `wx.config`.
+//! A page that uses the JS-SDK: the shop's server has its URL signed, and the page passes the signature to `wx.config`.
 
 use axum::Json;
 use axum::extract::{OriginalUri, Query, State};
@@ -12,7 +12,7 @@ use web::AcceptLanguage;
 use super::Shop;
 use super::pages::SignedPage;
 
-/// Whose page it is.
+/// The account of the page.
 #[derive(Deserialize)]
 pub(super) struct OfAccount {
     account: AppId,
@@ -25,7 +25,7 @@ pub(super) async fn page(
     OriginalUri(uri): OriginalUri,
     Query(of): Query<OfAccount>,
 ) -> Response {
-    // The address as the browser has it, to the character.
+    // The URL exactly as the browser has it.
     let url = format!("{}{}", shop.origin(), uri.path_and_query().map_or("", |path| path.as_str()));
     let mut steps = Vec::new();
     let path = format!("/accounts/{}/js-sdk-configs", of.account);
@@ -45,8 +45,8 @@ pub(super) async fn page(
     }
 }
 
-/// `POST /js-sdk-check`: what WeChat's browser does with a configuration by itself. The page's script sends it here, for
-/// the simulator answers no page of another port. The ticket stays there.
+/// `POST /js-sdk-check`: the check of a configuration that WeChat's browser makes itself. The page's script sends it
+/// here, since the simulator accepts no requests from another port's page. The ticket stays in the simulator.
 pub(super) async fn check(State(shop): State<Shop>, Json(config): Json<Value>) -> Response {
     match shop.0.wechat.check_page(&config).await {
         Ok(answer) => Json(answer.body).into_response(),

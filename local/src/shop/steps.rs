@@ -1,4 +1,4 @@
-//! What the shop has done, for the person who reads its page: each request and its answer, without the secrets.
+//! The shop's steps, for the person who reads its page: each request and its response, without the secrets.
 
 use axum::http::Method;
 use serde_json::Value;
@@ -6,21 +6,21 @@ use url::Url;
 
 use super::platform::ApiError;
 
-/// Members of requests and answers that are nobody's business but the shop's.
+/// Members of requests and responses that only the shop may see.
 const SECRET_MEMBERS: [&str; 4] = ["login_code", "code", "js_code", "session_key"];
 
-/// Parameters of addresses that are good for something as long as a login is under way.
+/// Parameters of URLs that can be used as long as a login is in progress.
 const SECRET_PARAMETERS: [&str; 2] = ["login_code", "state"];
 
-/// What a secret is shown as.
+/// The text shown in place of a secret.
 const HIDDEN: &str = "…";
 
-/// A thing that the shop did.
+/// A step of the shop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Step {
-    /// Such as `POST http://localhost:3000/v1/logins`.
+    /// The request, such as `POST http://localhost:3000/v1/logins`.
     pub(super) asked: String,
-    /// Such as `200`.
+    /// The outcome, such as `200`.
     pub(super) outcome: String,
     /// What was sent, as JSON.
     pub(super) body: Option<String>,
@@ -49,7 +49,7 @@ impl Step {
     }
 }
 
-/// An address whose secret parameters are left out. It stays as readable as it was written.
+/// A URL without its secret parameters, otherwise as readable as it was written.
 fn without_secrets(url: &Url) -> String {
     let Some(query) = url.query() else { return url.to_string() };
     let pairs: Vec<String> = query

@@ -1,4 +1,4 @@
-//! What the shop says where a login did not succeed: to the visitor, and to the developer of a shop.
+//! The shop's texts if a login did not succeed: for the visitor, and for the developer of a shop.
 
 use web::Language;
 
@@ -21,7 +21,7 @@ pub(super) fn of_login_error(language: Language, error: &str) -> Notice<'static>
             ),
             developer: language.pick(
                 "error=access_denied：访客拒绝授权。请以未登录的方式显示页面，不要立即再次发起登录。",
-                "error=access_denied: the visitor has refused. Show the page as to a visitor who is not logged in, and do not \
+                "error=access_denied: the visitor declined. Show the page as to a visitor who is not logged in, and do not \
                  ask again by yourself.",
             ),
         },
@@ -42,7 +42,7 @@ pub(super) fn of_login_error(language: Language, error: &str) -> Notice<'static>
             ),
             developer: language.pick(
                 "error=snapshot：快照页中的 openid 是虚拟的，平台不会返回。请勿为该访客创建账号；访客点击按钮后再发起登录。",
-                "error=snapshot: in a snapshot the ids are made up, and the platform keeps them from you. Create no account. \
+                "error=snapshot: in a snapshot the ids are made up, so the platform does not return them. Create no account. \
                  Begin a login when the visitor presses a button.",
             ),
         },
@@ -51,7 +51,7 @@ pub(super) fn of_login_error(language: Language, error: &str) -> Notice<'static>
             visitor: language.pick("您可以继续浏览，稍后再登录。", "You can look around without it, and log in later."),
             developer: language.pick(
                 "error=temporarily_unavailable：微信或平台暂时没有响应。请勿自动重试。",
-                "error=temporarily_unavailable: WeChat or the platform does not answer at the moment. Do not try again by \
+                "error=temporarily_unavailable: WeChat or the platform does not respond at the moment. Do not try again by \
                  yourself.",
             ),
         },
@@ -66,19 +66,19 @@ pub(super) fn of_login_error(language: Language, error: &str) -> Notice<'static>
     }
 }
 
-/// `POST /logins` does not know the code.
+/// The login code is unknown to `POST /logins`.
 pub(super) fn unknown_login(language: Language) -> Notice<'static> {
     Notice {
         title: language.pick("请重新登录", "Please log in again"),
         visitor: language.pick("本次登录已失效。", "This login has expired."),
         developer: language.pick(
             "unknown-login：login_code 只能使用一次，且须在一分钟内使用。请重新发起登录。",
-            "unknown-login: a login_code is good for a minute, and once. Begin another login.",
+            "unknown-login: a login_code is valid for a minute, and once. Begin another login.",
         ),
     }
 }
 
-/// The browser has come back twice without the session that it was given.
+/// The browser has come back twice without its session.
 pub(super) fn no_cookies(language: Language) -> Notice<'static> {
     Notice {
         title: language.pick("请允许 Cookie", "Please allow cookies"),
@@ -89,17 +89,17 @@ pub(super) fn no_cookies(language: Language) -> Notice<'static> {
         ),
         developer: language.pick(
             "state 与该浏览器的会话不符，重新发起登录后仍不相符。最多只重新发起一次，以免无限循环。",
-            "The state is not of this browser's session, and was not after the login had begun again. It begins again once \
-             only: otherwise it would never end.",
+            "The state does not belong to this browser's session, even after the login began again. It begins again only once: \
+             otherwise it might never end.",
         ),
     }
 }
 
-/// The platform does not do what the shop asks for.
+/// The platform refused the shop's request.
 pub(super) fn refused(language: Language, detail: &str) -> Notice<'_> {
     Notice {
         title: language.pick("暂时无法完成", "This did not work"),
-        visitor: language.pick("商城调用平台接口时出错。", "The platform's API has refused what the shop asked for."),
+        visitor: language.pick("商城调用平台接口时出错。", "The platform's API refused the shop's request."),
         developer: detail,
     }
 }

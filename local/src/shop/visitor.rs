@@ -1,22 +1,22 @@
-//! Who visits the shop, as the platform says.
+//! The visitor of the shop, according to the platform.
 
 use serde::Deserialize;
 
-/// A visitor who is logged in: the answer of `POST /logins`.
+/// A visitor who is logged in: the response of `POST /logins`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub(super) struct Visitor {
-    /// The account that the visitor has come through.
+    /// The account through which the visitor came.
     pub(super) appid: String,
     /// The visitor's id in this account.
     pub(super) openid: String,
     /// The visitor's id across all accounts bound to the same open account.
     pub(super) unionid: Option<String>,
-    /// What was asked for: `snsapi_base` or `snsapi_userinfo`.
+    /// The scope of the login: `snsapi_base` or `snsapi_userinfo`.
     pub(super) scope: String,
     /// Whether WeChat showed the page as a snapshot.
     pub(super) snapshot: bool,
     pub(super) profile: Option<Profile>,
-    /// What the login began with.
+    /// The `state` that the login began with.
     pub(super) state: Option<String>,
 }
 
@@ -39,7 +39,7 @@ impl Visitor {
         (host.ends_with(".qlogo.cn") || host.ends_with(".qpic.cn")).then_some(url)
     }
 
-    /// What is shown in the place of a picture, or behind one.
+    /// The character shown in place of a picture, or behind one.
     pub(super) fn initial(&self) -> char {
         self.nickname().and_then(|name| name.chars().next()).unwrap_or('微')
     }
@@ -49,8 +49,8 @@ impl Visitor {
     }
 }
 
-/// A user of a mini program: the answer of `POST /accounts/{appid}/mini-program-sessions`, without its `session_key`,
-/// which a server keeps for itself.
+/// A user of a mini program: the response of `POST /accounts/{appid}/mini-program-sessions`, without its `session_key`,
+/// which must stay on the server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub(super) struct MiniProgramUser {
     /// The mini program.

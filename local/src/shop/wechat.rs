@@ -1,4 +1,4 @@
-//! What happens on a visitor's phone and not in the shop. The simulator plays it.
+//! The part of a login that happens on a visitor's phone, not in the shop. The simulator plays it.
 
 use anyhow::Context as _;
 use axum::http::Method;
@@ -15,7 +15,7 @@ impl Wechat {
         Ok(Self(Api::new(simulator_base.to_owned(), None).context("the simulator cannot be called")?))
     }
 
-    /// A user opens a mini program, which calls `wx.login`: its code.
+    /// A user opens a mini program, which calls `wx.login`: returns the code.
     pub(super) async fn login_code(&self, steps: &mut Vec<Step>, program: &str) -> Result<String, ApiError> {
         let asked = json!({ "authorizer_appid": program });
         let answer = self.0.ask(steps, Method::POST, "/_simulator/login-codes", Some(&asked)).await?;

@@ -2,7 +2,7 @@
 //! languages, with every button, with the script and without it; the pages of `cargo run` next to it; and those of
 //! merchants.
 //!
-//! `cfg(test)` says to clippy what is plain to everybody else: that helpers here may unwrap.
+//! `cfg(test)` tells clippy that helpers here may unwrap.
 #![cfg(test)]
 
 use std::path::Path;
@@ -14,7 +14,7 @@ use local::args::Args;
 use local::system::System;
 use serde_json::{Value, json};
 
-/// Where `install.sh` puts what the browser is driven with.
+/// The folder in which `install.sh` puts the browser's library.
 const INSTALLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/browser");
 
 /// Demo accounts: the first stays, the second withdraws.
@@ -51,11 +51,10 @@ async fn simulate(system: &System, route: &str, account: &str) {
     request.json(&json!({ "authorizer_appid": account })).send().await.unwrap().error_for_status().unwrap();
 }
 
-/// How long a push may take until it has its effect: it is looked for four times a second, on a machine that may be
-/// busy.
+/// How long a push may take to have its effect: the inbox is polled four times a second, on a machine that may be busy.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Waits for what WeChat has pushed to take effect.
+/// Waits until WeChat's push has taken effect.
 async fn becomes(system: &System, account: &str, state: &str) {
     let url = format!("{}/accounts/{account}", system.business_base);
     let wait = async {

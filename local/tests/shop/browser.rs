@@ -1,4 +1,4 @@
-//! A browser: it follows redirects, and keeps cookies by host, as browsers do, whatever the port.
+//! A browser: it follows redirects, and stores cookies by host, regardless of the port, as browsers do.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -7,16 +7,16 @@ use base::http_client::client_builder;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-/// Redirects in a row, after which a browser gives up.
+/// The most redirects in a row that a browser follows.
 const REDIRECTS: usize = 20;
 
-/// With an empty jar. It reads English.
+/// A browser with an empty jar, which prefers English.
 pub(crate) struct Browser {
     cookies: Mutex<BTreeMap<String, String>>,
     keeps_cookies: bool,
 }
 
-/// What a browser shows in the end, and where it has been.
+/// The last page of a browser, and the URLs on the way to it.
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) url: Url,
@@ -26,7 +26,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// The value of an attribute, of the first element that has it.
+    /// The value of an attribute, from the first element that has it.
     pub(crate) fn attribute(&self, name: &str) -> String {
         let (_, rest) = self.text.split_once(&format!(" {name}=\"")).unwrap_or_else(|| panic!("{}", self.text));
         let value = rest.split_once('"').unwrap().0;
@@ -35,7 +35,7 @@ impl Page {
             .fold(value.to_owned(), |text, (reference, plain)| text.replace(reference, plain))
     }
 
-    /// The address on the way that the visitor returned to.
+    /// The URL to which the visitor returned, on the way to the page.
     pub(crate) fn return_address(&self) -> &Url {
         self.way.iter().rfind(|url| url.path() == "/in").unwrap_or_else(|| panic!("{:?}", self.way))
     }
@@ -46,7 +46,7 @@ impl Browser {
         Self { cookies: Mutex::default(), keeps_cookies: true }
     }
 
-    /// One that refuses all cookies, but for the one that lets it play WeChat's.
+    /// A browser that refuses all cookies, except the one that lets it play WeChat's.
     pub(crate) fn refusing_cookies(self) -> Self {
         Self { keeps_cookies: false, ..self }
     }
@@ -55,7 +55,7 @@ impl Browser {
         client_builder().build().unwrap()
     }
 
-    /// Opens an address.
+    /// Opens a URL.
     pub(crate) async fn get(&self, url: &str) -> Page {
         self.follow(url, None).await
     }
@@ -65,7 +65,7 @@ impl Browser {
         self.follow(url, Some(Serializer::new(String::new()).extend_pairs(fields).finish())).await
     }
 
-    /// Sends the page's form, with its hidden fields and what was chosen.
+    /// Submits the page's form, with its hidden fields and the chosen ones.
     pub(crate) async fn submit(&self, page: &Page, chosen: &[(&str, &str)]) -> Page {
         let hidden = page.text.split("<input type=\"hidden\"").skip(1).map(|input| {
             let of = Page { text: input.to_owned(), url: page.url.clone(), status: 0, way: Vec::new() };

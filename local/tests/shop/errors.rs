@@ -33,7 +33,7 @@ async fn each_error_says_what_to_do() {
     }
 }
 
-/// The address with which the login of somebody else returned.
+/// The URL at which the login of somebody else returned.
 async fn stolen_return(stage: &Stage) -> Url {
     let victim = stage.wechat_browser().await;
     stage.log_in(&victim, "snsapi_base").await.return_address().clone()
@@ -49,7 +49,7 @@ async fn a_login_of_another_browser_begins_again_and_logs_nobody_in_as_somebody_
     let return_address = stolen_return(&stage).await;
     let other = stage.wechat_browser().await;
     let page = other.get(return_address.as_str()).await;
-    // The code was not used: this browser was logged in by itself.
+    // The code was not used: this browser was logged in separately.
     assert!(page.text.contains(LOGGED_IN), "{}", page.text);
     let begun = page.way.iter().filter(|url| url.path().starts_with("/login/") && url.path().ends_with(ACCOUNT));
     assert_eq!(begun.count(), 1, "{:?}", page.way);
@@ -64,7 +64,7 @@ async fn a_code_of_another_login_next_to_ones_own_state_is_not_followed() {
     let stage = Stage::ready().await;
     let theirs = stolen_return(&stage).await;
     let browser = Browser::new();
-    // Begun in this browser, which shows the QR code: the state is known and under way.
+    // Begun in this browser, which shows the QR code: the state is known and in progress.
     let begun = stage.log_in(&browser, "snsapi_base").await;
     let mut mixed = Url::parse(&format!("{}/in?account={ACCOUNT}&scope=snsapi_base", stage.shop)).unwrap();
     mixed.query_pairs_mut().append_pair("login_code", &parameter(&theirs, "login_code"));
@@ -75,7 +75,7 @@ async fn a_code_of_another_login_next_to_ones_own_state_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_browser_that_refuses_cookies_is_told_so_and_not_sent_in_circles() {
+async fn a_browser_that_refuses_cookies_gets_a_page_instead_of_endless_redirects() {
     let stage = Stage::ready().await;
     let browser = stage.wechat_browser().await.refusing_cookies();
     let return_address = stolen_return(&stage).await;
@@ -91,14 +91,14 @@ async fn a_browser_that_refuses_cookies_is_told_so_and_not_sent_in_circles() {
 }
 
 #[tokio::test]
-async fn a_code_that_is_not_known_is_told_with_the_way_out() {
+async fn an_unknown_code_leads_to_a_page_that_says_what_to_do() {
     let stage = Stage::ready().await;
     let browser = Browser::new();
     let begun = stage.log_in(&browser, "snsapi_base").await;
     let (invented, own) = ("x".repeat(43), parameter(&begun.url, "state"));
     let query = format!("account={ACCOUNT}&scope=snsapi_base&login_code={invented}&state={own}");
     let page = browser.get(&format!("{}/in?{query}", stage.shop)).await;
-    assert!(page.text.contains("good for a minute, and once") && page.text.contains("Log in again"), "{page:?}");
+    assert!(page.text.contains("valid for a minute, and once") && page.text.contains("Log in again"), "{page:?}");
 }
 
 #[tokio::test]

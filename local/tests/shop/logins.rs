@@ -1,4 +1,4 @@
-//! Visitors who are logged in.
+//! Visitors who log in.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ async fn a_visitor_is_logged_in_silently_and_the_shop_adds_its_origin_to_the_acc
     let page = stage.log_in(&browser, "snsapi_base").await;
     assert!(page.text.contains(LOGGED_IN) && page.text.contains("<dd><code>o"), "{}", page.text);
     assert!(page.text.contains("WeChat does not return it with snsapi_base"), "{}", page.text);
-    // A page of the shop again: the code is neither in its address nor in what it says.
+    // A page of the shop again: the code is neither in its URL nor in its text.
     assert_eq!(page.url.as_str(), format!("{}/", stage.shop));
     let (_, code) = page.return_address().query_pairs().find(|(name, _)| name == "login_code").unwrap();
     assert!(code.len() > 40 && !page.text.contains(code.as_ref()), "{}", page.text);
@@ -29,7 +29,7 @@ async fn a_visitor_is_logged_in_silently_and_the_shop_adds_its_origin_to_the_acc
 }
 
 #[tokio::test]
-async fn a_visitor_who_agrees_has_a_name_and_a_unionid_where_the_account_is_bound() {
+async fn a_visitor_who_agrees_has_a_name_and_a_unionid_if_the_account_is_bound() {
     let stage = Stage::ready().await;
     let browser = stage.wechat_browser().await;
     let logged_in = async || {
@@ -76,7 +76,7 @@ async fn a_return_that_is_loaded_twice_is_one_login() {
 }
 
 #[tokio::test]
-async fn a_shop_without_accounts_leads_to_a_link_and_has_one_address() {
+async fn a_shop_without_accounts_leads_to_a_link_and_has_one_name() {
     let stage = Stage::without_accounts().await;
     let browser = Browser::new();
     let page = browser.get(&stage.shop.replace("localhost", "127.0.0.1")).await;

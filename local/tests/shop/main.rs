@@ -1,6 +1,6 @@
-//! The demo shop, as visitors' browsers have it: over HTTP, through the platform and the simulator's WeChat.
+//! The demo shop, as visitors' browsers see it: over HTTP, through the platform and the simulator's WeChat.
 //!
-//! `cfg(test)` says to clippy what is plain to everybody else: that helpers here may unwrap.
+//! `cfg(test)` tells clippy that helpers here may unwrap.
 #![cfg(test)]
 
 mod browser;
@@ -65,7 +65,7 @@ impl Stage {
         request.json(body).send().await.unwrap().error_for_status().unwrap();
     }
 
-    /// What WeChat's browser does.
+    /// Sets the behaviour of WeChat's browser.
     async fn web_login(&self, behaviour: Value) {
         let request = Browser::client().put(format!("{}/_simulator/behaviour", self.simulator));
         request.json(&json!({ "web_login": behaviour })).send().await.unwrap().error_for_status().unwrap();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{ACCOUNT, Browser, PROGRAM, Stage};
 
-/// What the page's script is answered.
+/// The response to the page's script.
 async fn check(stage: &Stage, config: &Value, url: &str) -> String {
     let mut sent = json!({ "url": url });
     for name in ["appId", "timestamp", "nonceStr", "signature"] {
@@ -16,7 +16,7 @@ async fn check(stage: &Stage, config: &Value, url: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_page_is_signed_for_its_own_address_and_the_ticket_stays_where_it_is() {
+async fn a_page_is_signed_for_its_own_url_without_the_ticket_in_it() {
     let stage = Stage::ready().await;
     let page = Browser::new().get(&format!("{}/signed?account={ACCOUNT}&q=%E5%95%86&a=1+2", stage.shop)).await;
     assert_eq!(page.status, 200, "{}", page.text);
@@ -38,7 +38,7 @@ async fn a_page_is_signed_for_its_own_address_and_the_ticket_stays_where_it_is()
 }
 
 #[tokio::test]
-async fn why_a_page_cannot_be_signed_is_told() {
+async fn a_page_says_why_it_cannot_be_signed() {
     let stage = Stage::ready().await;
     let page = Browser::new().get(&format!("{}/signed?account={PROGRAM}", stage.shop)).await;
     assert!(page.text.contains("pages-not-permitted") && page.text.contains("official accounts"), "{}", page.text);

@@ -1,6 +1,6 @@
 //! The whole system in this process: a follower's message, its reply, and what is delivered.
 //!
-//! `cfg(test)` says to clippy what is plain to everybody else: that helpers here may unwrap.
+//! `cfg(test)` tells clippy that helpers here may unwrap.
 #![cfg(test)]
 
 mod pages;
@@ -55,7 +55,7 @@ async fn control(system: &System, route: &str, body: &Value) -> Value {
     answer.error_for_status().unwrap().json().await.unwrap()
 }
 
-/// What a demo account answers to a follower's text.
+/// A demo account's reply to a follower's text.
 async fn answered(system: &System, text: &str) -> Option<String> {
     control(system, "authorize", &json!({ "authorizer_appid": DEMO_ACCOUNT })).await;
     let fields = json!({ "MsgType": "text", "Content": text });
@@ -75,7 +75,7 @@ async fn the_sample_webhook_answers_followers_and_the_page_shows_what_they_said(
 }
 
 #[tokio::test]
-async fn events_go_to_the_bus_of_the_environment_where_it_names_one() {
+async fn events_go_to_the_bus_of_the_environment_if_it_names_one() {
     let bus = EventBus::new("mine");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -112,7 +112,7 @@ async fn changes_of_accounts_go_to_the_event_webhook_of_the_environment() {
     assert_eq!((&first["type"], &first["data"]["sequence"].is_u64()), (&json!("account.authorized"), &true), "{first}");
 }
 
-/// The lines that name a key, and the key.
+/// The printed lines with a key, and the key.
 async fn key_lines(system: &System) -> (String, String) {
     let banner = local::welcome::text(system).await.unwrap();
     let key = system.api_key.as_ref().unwrap().text.expose_secret().to_owned();
@@ -127,13 +127,13 @@ async fn status_with(system: &System, key: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_ready_key_that_was_revoked_is_replaced_at_the_next_start_which_says_so() {
+async fn a_revoked_ready_key_is_replaced_at_the_next_start_which_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let args = args(folder.path(), &[]);
     let start = async || System::start(&args, &|_: &str| None).await.unwrap();
     let system = start().await;
     let (banner, first) = key_lines(&system).await;
-    assert!(!banner.contains("not valid any more"), "{banner}");
+    assert!(!banner.contains("no longer valid"), "{banner}");
     assert_eq!(status_with(&system, &first).await, 200);
     let id = &first["wxp_".len()..][..22];
     let revocation = client_builder().build().unwrap().delete(format!("{}/keys/{id}", system.business_base));
@@ -142,7 +142,7 @@ async fn a_ready_key_that_was_revoked_is_replaced_at_the_next_start_which_says_s
 
     let system = start().await;
     let (banner, second) = key_lines(&system).await;
-    assert!(banner.contains("The API key of the last start is not valid any more. This is a new one."), "{banner}");
+    assert!(banner.contains("The API key of the last start is no longer valid. This is a new one."), "{banner}");
     assert_ne!(first, second);
     assert_eq!((status_with(&system, &first).await, status_with(&system, &second).await), (401, 200));
     drop(system);
@@ -153,7 +153,7 @@ async fn a_ready_key_that_was_revoked_is_replaced_at_the_next_start_which_says_s
     }
     let system = start().await;
     let (banner, third) = key_lines(&system).await;
-    assert!(banner.contains("not valid any more"), "{banner}");
+    assert!(banner.contains("no longer valid"), "{banner}");
     assert_eq!((status_with(&system, &second).await, status_with(&system, &third).await), (401, 200));
     drop(system);
     let system = start().await;
@@ -161,7 +161,7 @@ async fn a_ready_key_that_was_revoked_is_replaced_at_the_next_start_which_says_s
 }
 
 #[tokio::test]
-async fn a_path_is_decoded_before_it_has_its_route_and_a_limited_key_stays_limited() {
+async fn a_path_is_decoded_before_it_is_routed_and_a_limited_key_stays_limited() {
     const OTHER: &str = "wx0a20000000000002";
     let (system, _folder) = start(&[], &|_: &str| None).await;
     let client = client_builder().build().unwrap();
@@ -174,7 +174,7 @@ async fn a_path_is_decoded_before_it_has_its_route_and_a_limited_key_stays_limit
         answer["type"].as_str().unwrap().trim_start_matches("urn:wechat-platform:problem:").to_owned()
     };
     let api = "cgi-bin/user/info?openid=oFollower";
-    // Nobody has authorized the platform yet: a key that is let in is answered so by the handler.
+    // Nobody has authorized the platform yet: that is the handler's response to a key that is accepted.
     for (path, expected) in [
         (format!("/v1/accounts/{DEMO_ACCOUNT}"), "unknown-account"),
         (format!("/v1%2Faccounts%2F{DEMO_ACCOUNT}"), "unknown-account"),
@@ -199,7 +199,7 @@ async fn a_path_is_decoded_before_it_has_its_route_and_a_limited_key_stays_limit
 }
 
 #[tokio::test]
-async fn no_key_is_made_without_its_door_or_in_a_table_elsewhere() {
+async fn no_key_is_created_without_key_access_or_in_a_table_elsewhere() {
     let (system, folder) = start(&[], &|name: &str| (name == "API_KEYS").then(|| "off".to_owned())).await;
     let banner = local::welcome::text(&system).await.unwrap();
     assert!(banner.contains(&format!("curl \"{}/accounts\"\n", system.business_base)), "{banner}");
@@ -217,7 +217,7 @@ async fn no_key_is_made_without_its_door_or_in_a_table_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_webhook_without_a_key_is_told_before_anything_runs() {
+async fn a_webhook_without_a_key_is_reported_before_anything_runs() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mine.json");
     let secret = json!({ "component_appid": "wx1234567890abcdef", "component_appsecret": "app-secret",
@@ -258,7 +258,7 @@ async fn without_a_simulator_the_banner_speaks_of_the_tunnel() {
 }
 
 #[tokio::test]
-async fn a_broken_file_in_the_data_folder_is_named_with_the_way_out() {
+async fn a_broken_file_in_the_data_folder_is_named_with_what_to_do() {
     for (name, content) in
         [("secret.json", "{}"), ("secret.json", "not JSON"), ("simulator.json", "[1, 2"), ("dynamodb.sqlite", "text")]
     {
@@ -274,7 +274,7 @@ async fn a_broken_file_in_the_data_folder_is_named_with_the_way_out() {
 }
 
 #[tokio::test]
-async fn the_real_wechat_is_given_no_address_that_it_cannot_reach() {
+async fn the_real_wechat_gets_no_url_that_it_cannot_reach() {
     let folder = tempfile::tempdir().unwrap();
     let args = args(&folder.path().join("data"), &["--secret", "mine.json", "--no-simulator"]);
     let error = System::start(&args, &|_: &str| None).await.err().unwrap();

@@ -1,4 +1,4 @@
-//! The pages of `cargo run`: what each port is, how one leads to the others, and how the console is opened.
+//! The pages of `cargo run`: what each port is, how they link to each other, and how the console is opened.
 
 use base::http_client::client_builder;
 use local::system::System;
@@ -8,7 +8,7 @@ use url::form_urlencoded::Serializer;
 use super::{DEMO_ACCOUNT, control, start};
 
 #[tokio::test]
-async fn a_person_who_opens_a_port_is_told_what_it_is_and_where_to_go() {
+async fn each_port_has_a_page_that_says_what_it_is_and_where_to_go() {
     let (system, _folder) = start(&[], &|_: &str| None).await;
     let exported = |name| system.exports.iter().find(|(exported, _)| *exported == name).unwrap().1.clone();
     let ports = [
@@ -34,7 +34,7 @@ async fn a_person_who_opens_a_port_is_told_what_it_is_and_where_to_go() {
     assert!(through_tunnel.contains("public port") && !through_tunnel.contains("localhost"), "{through_tunnel}");
 }
 
-/// Where a request is redirected to, and the cookie that comes with it.
+/// The target of a request's redirect, and the cookie that comes with it.
 async fn redirected(request: reqwest::RequestBuilder) -> (String, String) {
     let response = request.send().await.unwrap();
     assert_eq!(response.status(), 303, "{}", response.url());
@@ -43,7 +43,7 @@ async fn redirected(request: reqwest::RequestBuilder) -> (String, String) {
     (header("location").unwrap(), cookie.split(';').next().unwrap().to_owned())
 }
 
-/// The links of a page's navigation, and the one among them that is the page itself.
+/// The links in a page's navigation, and the one that is the page itself.
 fn navigation(page: &str) -> (Vec<String>, Option<String>) {
     let (_, links) = page.split_once("<nav ").unwrap_or_else(|| panic!("{page}"));
     let links = links.split_once("</nav>").unwrap().0.split("<a href=\"").skip(1);
@@ -52,12 +52,12 @@ fn navigation(page: &str) -> (Vec<String>, Option<String>) {
     (links.iter().map(|(url, _)| (*url).to_owned()).collect(), here.map(str::to_owned))
 }
 
-/// Where the console opens, as a browser calls it.
+/// The URL at which a browser opens the console.
 fn door(system: &System) -> String {
     format!("{}/_local/console", system.business_base.replace("127.0.0.1", "localhost"))
 }
 
-/// The operators that there are.
+/// The existing operators.
 async fn operators(system: &System) -> Value {
     let url = format!("{}/operators", system.business_base);
     let listed: Value = client_builder().build().unwrap().get(url).send().await.unwrap().json().await.unwrap();
@@ -75,7 +75,7 @@ async fn every_page_leads_to_the_others_and_the_root_to_the_console() {
     assert!(location.starts_with(&format!("{base}/console?")) && cookie.starts_with("console="), "{location} {cookie}");
     let again = redirected(client.get(&door).header("cookie", &cookie)).await;
     assert_eq!(again, (format!("{base}/console"), String::new()), "the browser is bound");
-    // The console takes forms of one origin only, and this machine has two names.
+    // The console accepts forms of one origin only, and this machine has two names.
     let (elsewhere, _) = redirected(client.get(door.replace("localhost", "127.0.0.1"))).await;
     assert!(elsewhere.starts_with(&format!("{base}/console/invitations/")), "{elsewhere}");
     let console = client.get(location).header("cookie", &cookie).send().await.unwrap();
@@ -153,7 +153,7 @@ async fn other_websites_do_not_open_the_console() {
 }
 
 #[tokio::test]
-async fn with_a_tunnel_the_browser_is_led_to_an_invitation_there_and_forms_are_taken() {
+async fn with_a_tunnel_the_browser_gets_an_invitation_there_and_forms_are_accepted() {
     let public = "https://tunnel.localhost:1";
     let (system, _folder) = start(&[], &|name: &str| (name == "PUBLIC_BASE_URL").then(|| public.to_owned())).await;
     let client = client_builder().build().unwrap();
@@ -162,7 +162,7 @@ async fn with_a_tunnel_the_browser_is_led_to_an_invitation_there_and_forms_are_t
     let (invitation, cookie) = redirected(client.get(opened)).await;
     assert!(invitation.starts_with(&format!("{public}/console/invitations/")) && cookie.is_empty(), "{invitation}");
 
-    // What the tunnel passes on.
+    // Requests that the tunnel forwards.
     let path = invitation.strip_prefix(public).unwrap();
     let post = |path: &str| client.post(format!("{}{path}", system.local_base)).header("host", "tunnel.localhost:1");
     let (location, cookie) = redirected(post(path).header("origin", public)).await;

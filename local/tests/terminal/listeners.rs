@@ -1,5 +1,5 @@
-//! Every port of a running system, as the browser's other tabs try it. The ports are those that the operating system
-//! knows of, so that one which is added later is tried too.
+//! Every port of a running system, as pages in other tabs of the browser can try it. The ports are read from the
+//! operating system, so that a port which is added later is tried too.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 
 use super::{end, read_welcome, start};
 
-/// Where a process listens, over IPv4, which is all that it is asked to do.
+/// The addresses on which a process listens, over IPv4, which is all that it is asked to do.
 fn listening(pid: u32) -> Vec<SocketAddr> {
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
     let sockets: BTreeSet<String> =
@@ -23,7 +23,7 @@ fn listener(line: &str, sockets: &BTreeSet<String>) -> Option<SocketAddr> {
     let columns: Vec<&str> = line.split_whitespace().collect();
     let (address, state, inode) = (columns.get(1)?, columns.get(3)?, columns.get(9)?);
     let (ip, port) = address.split_once(':')?;
-    // The address is a number in the order of the machine's bytes.
+    // The address is a number in the machine's byte order.
     let ip = Ipv4Addr::from(u32::from_str_radix(ip, 16).ok()?.to_ne_bytes());
     let ours = *state == LISTEN && sockets.contains(&format!("socket:[{inode}]"));
     ours.then_some(SocketAddr::new(IpAddr::V4(ip), u16::from_str_radix(port, 16).ok()?))
@@ -42,7 +42,7 @@ pub(super) fn sent(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &
     response
 }
 
-/// What browsers send for a page that is not ours, with `own` for the name that the listener goes by.
+/// The headers that browsers send for a page that is not ours, with `own` for the listener's name.
 fn hostile(own: &str) -> Vec<Vec<(&str, &str)>> {
     let fetched = [("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")];
     vec![
@@ -58,7 +58,7 @@ fn hostile(own: &str) -> Vec<Vec<(&str, &str)>> {
     ]
 }
 
-/// What a program could want, and what a browser asks before it sends that for a page.
+/// The methods that a program could use, and a browser's preflights for them.
 const METHODS: [(&str, &[(&str, &str)]); 5] = [
     ("GET", &[]),
     ("POST", &[("x-amz-target", "DynamoDB_20120810.ListTables"), ("content-type", "application/x-amz-json-1.0")]),
@@ -68,7 +68,7 @@ const METHODS: [(&str, &[(&str, &str)]); 5] = [
 ];
 
 #[test]
-fn no_port_but_the_public_one_answers_another_website_or_under_another_name() {
+fn only_the_public_port_serves_other_websites_or_other_names() {
     let folder = tempfile::tempdir().unwrap();
     let mut running = start(&["--sample-webhook", "--bind", "127.0.0.2"], folder.path());
     let told = read_welcome(&mut running);

@@ -1,7 +1,7 @@
-//! The program as the person at the keyboard has it: how it ends, what it says where it cannot begin, and what another
-//! process finds while it runs.
+//! The program from the user's point of view: how it ends, what it says if it cannot start, and what another process
+//! finds while it runs.
 //!
-//! `cfg(test)` says to clippy what is plain to everybody else: that helpers here may unwrap.
+//! `cfg(test)` tells clippy that helpers here may unwrap.
 #![cfg(unix)]
 #![cfg(test)]
 
@@ -49,7 +49,7 @@ fn start(options: &[&str], folder: &Path) -> Child {
     program(options, folder).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// All that the program says when everything runs. What it logs afterwards is read too, or it would have to stop.
+/// All that the program prints when everything runs. What it logs afterwards is read too, or it would block.
 fn read_welcome(running: &mut Child) -> String {
     let mut told = String::new();
     let mut lines = BufReader::new(running.stdout.take().unwrap()).lines().map_while(Result::ok);

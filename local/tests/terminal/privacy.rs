@@ -17,7 +17,7 @@ fn open_to_others(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_data_folder_that_others_could_read_is_closed_to_them_at_the_next_start() {
+fn a_data_folder_that_others_could_read_is_private_after_the_next_start() {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("data");
     for _ in 0..2 {
@@ -26,7 +26,7 @@ fn a_data_folder_that_others_could_read_is_closed_to_them_at_the_next_start() {
         let open = open_to_others(&folder);
         end(running, "KILL");
         assert_eq!(open, Vec::<String>::new());
-        // As an earlier version left it, killed in the middle of its work.
+        // The folder as an earlier version left it, killed in the middle of its work.
         fs::write(folder.join("simulator.json.new"), "").unwrap();
         for entry in fs::read_dir(&folder).unwrap() {
             fs::set_permissions(entry.unwrap().path(), Permissions::from_mode(0o644)).unwrap();

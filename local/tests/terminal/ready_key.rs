@@ -1,4 +1,4 @@
-//! The API key that is printed for the user, and is in no line of the log however much is logged.
+//! The API key that is printed for the user, and never appears in the log, however much is logged.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,7 +15,7 @@ fn start_talkative(folder: &std::path::Path, log: &std::path::Path) -> (Child, S
     (running, told)
 }
 
-/// The address and the key of the printed line for the shell.
+/// The URL and the key of the printed line for the shell.
 fn exported(told: &str) -> (SocketAddr, String) {
     let line = told.lines().find_map(|line| line.trim().strip_prefix("export API=")).unwrap();
     let (api, key) = line.split_once(" API_KEY=").unwrap();
@@ -32,7 +32,7 @@ fn the_ready_key_is_printed_kept_and_logged_nowhere() {
         let (running, told) = start_talkative(&folder, &log);
         let (api, key) = exported(&told);
         assert!(told.contains("-H \"authorization: Bearer $API_KEY\""), "{told}");
-        assert_eq!((told.matches(&key).count(), told.contains("not valid any more")), (1, false), "{told}");
+        assert_eq!((told.matches(&key).count(), told.contains("no longer valid")), (1, false), "{told}");
         let bearer = format!("Bearer {key}");
         assert!(sent(api, "GET", "/v1/accounts", &[("authorization", &bearer)]).starts_with("HTTP/1.1 200 "));
         assert!(sent(api, "GET", "/v1/accounts", &[]).starts_with("HTTP/1.1 401 "));

@@ -1,4 +1,4 @@
-//! Answers on the wire: JSON, or a file (protocol section 11.3).
+//! Responses on the wire: JSON, or a file (protocol section 11.3).
 
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse as _, Response};
@@ -10,9 +10,9 @@ use super::Outcome;
 use crate::refusal::Rid;
 use crate::simulator::Simulator;
 
-/// What an API answers where it does not refuse.
+/// The response of an API that does not refuse.
 pub(crate) enum Answer {
-    /// As it is: calls of the component's API have no `errcode`.
+    /// Unchanged: calls of the component's API have no `errcode`.
     Json(Value),
     /// Bytes, with the name of the file.
     File { content_type: &'static str, name: String, bytes: Bytes },
@@ -31,7 +31,7 @@ pub(crate) fn ok(mut members: Value) -> Answer {
     Answer::Json(members)
 }
 
-/// The answer on the wire. A refusal and its rid travel as extensions too, for the records.
+/// The response on the wire. A refusal and its rid travel as extensions too, for the records.
 pub(crate) fn respond(simulator: &Simulator, outcome: Outcome) -> Response {
     let refusal = match outcome {
         Ok(Answer::Json(body)) => return json_response(&body),

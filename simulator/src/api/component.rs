@@ -1,4 +1,4 @@
-//! The component's own API (protocol section 1), which the platform calls for itself.
+//! The component's own API (protocol section 1), which the platform calls on its own behalf.
 //!
 //! Success has no `errcode`, except where documented.
 
@@ -20,7 +20,7 @@ impl Request {
         AppId::parse(self.text("authorizer_appid")?.ok_or_else(invalid)?).map_err(|_| invalid())
     }
 
-    /// `component_appid` must be there and be the platform's.
+    /// Checks that `component_appid` is there and is the platform's.
     fn check_component(&self, simulator: &Simulator) -> Result<(), Refusal> {
         match self.text("component_appid")? {
             None => Err(Refusal::new(41018, "missing component_appid")),
@@ -29,7 +29,7 @@ impl Request {
         }
     }
 
-    /// The `AppSecret`, whose field has another name on each of two paths.
+    /// Checks the `AppSecret`, whose field has a different name on each of two paths.
     fn check_secret(&self, simulator: &Simulator, field: &str) -> Result<(), Refusal> {
         match self.text(field)? {
             None => Err(Refusal::new(41004, "appsecret missing")),

@@ -1,5 +1,5 @@
-//! The API over HTTP (protocol sections 1, 5 and 11 to 14): one entry of the [`table`] is one API. What all of them have
-//! in common is checked here, in this order: method, token, permission set, body. What is left is the operation.
+//! The API over HTTP (protocol sections 1, 5 and 11 to 14): one entry of the [`table`] is one API. The checks common to
+//! all of them are made here, in this order: method, token, permission set, body. The rest is the operation.
 //!
 //! HTTP status is 200 even for refusals.
 
@@ -26,7 +26,7 @@ use crate::refusal::Refusal;
 use crate::simulator::Simulator;
 use crate::world::{Holder, Sets};
 
-/// What becomes of a call.
+/// The outcome of a call.
 pub(crate) type Outcome = Result<Answer, Refusal>;
 
 /// One API.
@@ -35,12 +35,12 @@ struct Api {
     method: Method,
     body: Body,
     operation: Operation,
-    /// Whether the platform calls it by itself: then each of its mistakes is a fault of the platform. What it passes on
-    /// for a service may be wrong, and only the token is the platform's.
+    /// Whether the platform calls it on its own behalf: then each mistake is a fault of the platform. In calls that it
+    /// passes on for a service only the token is the platform's.
     is_own: bool,
 }
 
-/// What is in the body of a `POST`.
+/// The form of a `POST` body.
 #[derive(Clone, Copy)]
 enum Body {
     Json,
@@ -48,7 +48,7 @@ enum Body {
     Form,
 }
 
-/// What an API does, and whose token it takes.
+/// What an API does, and whose token it requires.
 #[derive(Clone, Copy)]
 enum Operation {
     /// No token.
@@ -57,8 +57,8 @@ enum Operation {
     Component(fn(&Simulator, &Request) -> Outcome),
     /// The component's token under its literal name, and the two appids in the query (section 11.1).
     Login(fn(&Simulator, &Request, &AppId) -> Outcome),
-    /// The same for a web login, which also needs a permission set. There, a missing permission set and a token of the wrong
-    /// kind are both refused with 48001 (section 5.4).
+    /// The same for a web login, which also needs a permission set. A missing permission set and a token of the wrong
+    /// kind are both refused with 48001 there (section 5.4).
     WebLogin(fn(&Simulator, &Request, &AppId) -> Outcome),
     /// A visitor's token, and the visitor's openid (section 5.4).
     Visitor(fn(&Simulator, &Request, &Login) -> Outcome),
@@ -79,7 +79,7 @@ pub(crate) fn router() -> Router<Simulator> {
     router.route(&videos, routing::get(media::video)).layer(DefaultBodyLimit::disable())
 }
 
-/// An API that the simulator plays, as its entry in the table says.
+/// An API that the simulator models, as its entry in the table describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KnownApi {
     /// Its path.
@@ -88,19 +88,19 @@ pub struct KnownApi {
     pub method: &'static str,
     /// Whether its body is a form with a file.
     pub is_upload: bool,
-    /// Whose token it takes.
+    /// Whose token it requires.
     pub token: TokenKind,
-    /// The permission sets of official accounts, one of which is enough; empty where they lack it.
+    /// The permission sets of official accounts, one of which is enough; empty if they lack the API.
     pub official_account: &'static [u32],
-    /// The same of mini programs.
+    /// The same for mini programs.
     pub mini_program: &'static [u32],
 }
 
-/// Whose token an API takes, and where (protocol section 11.1).
+/// Whose token an API requires, and where (protocol section 11.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TokenKind {
-    /// Nobody's.
+    /// No token.
     None,
     /// The component's, as `access_token` or `component_access_token`.
     Component,
@@ -114,7 +114,7 @@ pub enum TokenKind {
     Either,
 }
 
-/// The APIs that the simulator plays.
+/// The APIs that the simulator models.
 pub fn known_apis() -> impl Iterator<Item = KnownApi> {
     table::APIS.iter().map(|api| {
         let none = Sets { official_account: &[], mini_program: &[] };
@@ -138,15 +138,15 @@ pub fn known_apis() -> impl Iterator<Item = KnownApi> {
     })
 }
 
-/// A path that does not exist is refused as WeChat does it, not with 404.
+/// Refuses a path that does not exist as WeChat does, not with 404.
 pub(crate) async fn unknown_path(State(simulator): State<Simulator>, parts: Parts) -> Response {
     let has_token = Request::of(&parts).and_then(|request| request.token().map(|_| ()));
     respond(&simulator, has_token.and(Err(Refusal::new(40066, "invalid url"))))
 }
 
-/// Whether a call that was refused like this is never right, whatever happened before.
+/// Whether a call that was refused like this can never be right, whatever happened before.
 pub(crate) fn is_never_right(path: &str, refusal: &Refusal) -> bool {
-    // A service may ask for anything; what the platform calls by itself is in the table.
+    // A service may call anything; the calls that the platform makes on its own behalf are in the table.
     let is_own = table::APIS.iter().find(|api| api.path == path).is_some_and(|api| api.is_own);
     if is_own { refusal.is_callers_fault() } else { refusal.is_about_token_parameter() }
 }
@@ -208,7 +208,7 @@ impl Api {
     }
 }
 
-/// The refusal of a web login's calls where others name the kind of token or the permission set.
+/// The refusal of a web login's calls, for which other calls name the kind of token or the permission set.
 fn without_permission(refusal: Refusal) -> Refusal {
     if matches!(refusal.errcode, 61007 | 61014) { Refusal::api_unauthorized() } else { refusal }
 }

@@ -1,5 +1,5 @@
-//! What an operation gets to see of a request, and what is refused of any request: tokens that are missing or given twice,
-//! bodies that are empty or not JSON (protocol sections 5.6, 11.1, 11.2).
+//! The part of a request that an operation sees, and the mistakes that are refused in any request: tokens that are
+//! missing or sent twice, bodies that are empty or not JSON (protocol sections 5.6, 11.1, 11.2).
 
 use std::convert::Infallible;
 
@@ -15,17 +15,17 @@ use super::{Api, Body};
 use crate::refusal::Refusal;
 use crate::simulator::Simulator;
 
-/// The names under which a token is taken; the last one inside WeChat Cloud only.
+/// The names under which a token is accepted; the last one only inside WeChat Cloud.
 const TOKENS: [&str; 3] = ["access_token", "component_access_token", "cloudbase_access_token"];
 
-/// A request, as far as an operation may see it.
+/// A request, as an operation sees it.
 pub(crate) struct Request {
     query: Vec<(String, String)>,
-    /// `Host`: where answers that name a URL point to.
+    /// `Host`, for responses that contain a URL.
     pub(crate) host: String,
-    /// The members of a JSON body; of another request none.
+    /// The members of a JSON body; empty for other requests.
     pub(crate) body: Map<String, Value>,
-    /// The parts of a form; of another request none.
+    /// The parts of a form; empty for other requests.
     pub(crate) parts: Vec<Part>,
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn token_in(query: &str) -> Option<String> {
     form_urlencoded::parse(query.as_bytes()).find(|(name, _)| is_token(name)).map(|(_, value)| value.into_owned())
 }
 
-/// The account that the query of a login names.
+/// The account named in the query of a login.
 pub(crate) fn account_in(query: &str) -> Option<String> {
     form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "appid").map(|(_, value)| value.into_owned())
 }
@@ -52,7 +52,7 @@ fn is_token(name: &str) -> bool {
 
 /// The query.
 impl Request {
-    /// A request whose body is not read yet. Two tokens are never right, whichever WeChat would take.
+    /// A request whose body has not been read yet. Two tokens are never right, whichever WeChat would use.
     pub(super) fn of(parts: &Parts) -> Result<Self, Refusal> {
         let query = parts.uri.query().unwrap_or_default().as_bytes();
         let query: Vec<_> = form_urlencoded::parse(query).into_owned().collect();
@@ -63,13 +63,13 @@ impl Request {
         Ok(Self { query, host, body: Map::new(), parts: Vec::new() })
     }
 
-    /// A parameter of the query; missing and empty are alike.
+    /// A parameter of the query; a missing one and an empty one are alike.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         let mut named = self.query.iter().filter(|(known, _)| known == name);
         named.next().map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// A token in either of the parameters that calls of the component's API take.
+    /// A token in either of the parameters that calls of the component's API accept.
     pub(super) fn token(&self) -> Result<&str, Refusal> {
         let token = self.parameter("access_token").or_else(|| self.parameter("component_access_token"));
         token.ok_or_else(Refusal::without_token)
@@ -86,7 +86,7 @@ impl Request {
         token.ok_or_else(|| Refusal::new(41021, "missing component_access_token"))
     }
 
-    /// `grant_type` of a call below `/sns/`, which says what is traded.
+    /// Checks the `grant_type` of a call below `/sns/`, which names what is exchanged.
     pub(crate) fn check_grant_type(&self, expected: &str) -> Result<(), Refusal> {
         let is_right = self.parameter("grant_type") == Some(expected);
         if is_right { Ok(()) } else { Err(Refusal::new(40002, "invalid grant_type")) }
@@ -107,7 +107,7 @@ impl Request {
 
 /// The body.
 impl Request {
-    /// Reads the body of a `POST`; that of a `GET` is nobody's business.
+    /// Reads the body of a `POST`; that of a `GET` is ignored.
     pub(super) async fn read(&mut self, api: &Api, parts: &Parts, body: Bytes) -> Result<(), Refusal> {
         if api.method == http::Method::GET {
             return Ok(());
@@ -122,7 +122,7 @@ impl Request {
         Ok(())
     }
 
-    /// A text field; missing, null and empty are alike.
+    /// A text field; a missing, null and empty one are alike.
     pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, Refusal> {
         match self.body.get(name) {
             None | Some(Value::Null) => Ok(None),
@@ -131,12 +131,12 @@ impl Request {
         }
     }
 
-    /// A text field that has to be there.
+    /// A text field that is required.
     pub(crate) fn required(&self, name: &str) -> Result<&str, Refusal> {
         self.text(name)?.ok_or_else(|| Refusal::missing(name))
     }
 
-    /// A number that has to be there.
+    /// A number that is required.
     pub(crate) fn number(&self, name: &str) -> Result<u64, Refusal> {
         match self.body.get(name) {
             None | Some(Value::Null) => Err(Refusal::missing(name)),
@@ -153,7 +153,7 @@ fn json_of(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     Ok(members)
 }
 
-/// Whether JSON has `\uXXXX` for a character that can be written as it is: WeChat takes real UTF-8 only.
+/// Whether JSON has `\uXXXX` for a character that can be written directly: WeChat accepts real UTF-8 only.
 fn has_escaped_characters(json: &[u8]) -> bool {
     let mut rest = json;
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
@@ -162,7 +162,7 @@ fn has_escaped_characters(json: &[u8]) -> bool {
         if rest.starts_with(b"u") && !is_control {
             return true;
         }
-        // The character that is escaped may be another backslash.
+        // The escaped character may be another backslash.
         rest = rest.get(1..).unwrap_or_default();
     }
     false

@@ -27,11 +27,12 @@ pub(super) const APIS: &[Api] = &[
     post("/cgi-bin/clear_quota", Operation::Either(quota::clear)),
     post("/cgi-bin/openapi/quota/get", Operation::Either(quota::get)),
     post("/cgi-bin/openapi/rid/get", Operation::Either(diagnosis::get)),
-    // What users of mini programs hand over, and the JS-SDK (sections 5.5, 5.9).
+    // Logins and phone numbers of mini program users, and the JS-SDK (sections 5.5, 5.9).
     get("/sns/component/jscode2session", Operation::Login(login::session)),
     post("/wxa/business/getuserphonenumber", mini_program(&[18], login::phone_number)),
     get("/cgi-bin/ticket/getticket", official_account(&[4], js_sdk::ticket)),
-    // Web login (section 5.4). Only the platform itself makes these calls: services get neither codes nor visitors' tokens.
+    // Web login (section 5.4). Only the platform itself makes these calls: services get neither codes nor visitors'
+    // tokens.
     own_get(paths::WEB_LOGIN_TOKEN, Operation::WebLogin(web_login::exchange)),
     own_get(paths::WEB_LOGIN_REFRESH, Operation::WebLogin(web_login::renew)),
     own_get(paths::VISITOR_INFO, Operation::Visitor(web_login::profile)),

@@ -1,5 +1,5 @@
-//! The control API of what services call for: what users of accounts and WeChat's auditors do. [`crate::control`] has the
-//! list of its routes.
+//! The control API for what services call: the actions of accounts' users and WeChat's auditors. [`crate::control`]
+//! lists the routes.
 
 use axum::Router;
 use axum::extract::{Json, State};
@@ -65,7 +65,7 @@ async fn subscribe(State(simulator): State<Simulator>, Json(asked): Json<Subscri
 #[serde(deny_unknown_fields)]
 struct LoginCode {
     authorizer_appid: AppId,
-    /// By default the person who is the follower of the chat page in official accounts.
+    /// By default the follower of the chat page.
     open_id: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What WeChat remembers of a call that it refused (protocol section 4.4).
+//! WeChat's record of refused calls (protocol section 4.4).
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::world::Holder;
 
 /// How many refused calls are remembered, the latest.
 const REMEMBERED: usize = 1_000;
-/// For how long they can be asked about.
+/// How long they can be queried.
 const LIFETIME: Duration = Duration::from_hours(7 * 24);
 
 /// The latest refused calls.
@@ -30,7 +30,7 @@ struct RefusedCall {
 }
 
 impl Simulator {
-    /// Remembers a call if it was refused. `account` is whose call it was; the platform's own is nobody's.
+    /// Records a call if it was refused. `account` is the caller's; `None` for the platform's own call.
     pub(crate) fn record_refusal(&self, account: Option<&str>, received: Received, response: &Response) {
         let extensions = response.extensions();
         let (Some(rid), Some(refusal)) = (extensions.get::<Rid>(), extensions.get::<Refusal>()) else { return };
@@ -43,7 +43,7 @@ impl Simulator {
     }
 }
 
-/// The whole URL is repeated, with the token that was in it.
+/// Returns the whole URL, with the token that was in it.
 pub(crate) fn get(simulator: &Simulator, request: &Request, holder: Option<&Holder>) -> Outcome {
     let rid = request.text("rid")?.ok_or_else(|| Refusal::new(76002, "rid is error"))?;
     let known = lock(&simulator.0.refused).0.iter().find(|call| call.rid.0 == rid).cloned();

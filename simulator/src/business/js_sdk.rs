@@ -1,5 +1,5 @@
-//! Pages of an account that use the JS-SDK (protocol section 5.9): the tickets that they are signed with, and what
-//! `wx.config` makes of a signature.
+//! Pages of an account that use the JS-SDK (protocol section 5.9): the tickets with which they are signed, and the
+//! check of a signature by `wx.config`.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::refusal::Refusal;
 use crate::simulator::Simulator;
 use crate::world::{Holder, SecretKind};
 
-/// How long a ticket serves.
+/// How long a ticket is valid.
 const TICKET_LIFETIME: Duration = Duration::from_hours(2);
 
-/// The tickets that pages of one account may be signed with.
+/// The tickets with which pages of one account may be signed.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Tickets(Vec<Ticket>);
 
@@ -34,19 +34,19 @@ impl Tickets {
     }
 }
 
-/// What a page hands to `wx.config`, and where the page is.
+/// What a page passes to `wx.config`, and the page's URL.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PageConfig {
     /// `appId`: the account.
     pub app_id: AppId,
-    /// `timestamp`: in seconds since 1970.
+    /// `timestamp`: Unix time in seconds.
     pub timestamp: i64,
     /// `nonceStr`.
     pub nonce_str: String,
     /// `signature`.
     pub signature: String,
-    /// The page's `location.href`, which WeChat's browser knows by itself.
+    /// The page's `location.href`, which WeChat's browser knows itself.
     pub url: String,
 }
 
@@ -57,7 +57,7 @@ pub enum PageCheck {
     Ready,
     /// `wx.error`: the page is not on one of the platform's 公众号开发域名.
     UrlDomain,
-    /// `wx.error`: another address was signed, or another account's ticket was used, or an old one.
+    /// `wx.error`: another URL was signed, or another account's ticket was used, or an expired one.
     Signature,
 }
 
@@ -74,7 +74,7 @@ impl PageCheck {
 }
 
 impl Simulator {
-    /// Checks what a page hands to `wx.config`, as WeChat's browser does.
+    /// Checks what a page passes to `wx.config`, as WeChat's browser does.
     #[must_use]
     pub fn check_page(&self, config: &PageConfig) -> PageCheck {
         let PageConfig { app_id, timestamp, nonce_str, signature, url } = config;
@@ -95,7 +95,7 @@ impl Simulator {
     }
 }
 
-/// A ticket of the JS-SDK, or of cards: another one at each call.
+/// Issues a ticket of the JS-SDK, or of cards: a new one at each call.
 pub(crate) fn ticket(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {
     let signs_pages = match request.parameter("type") {
         Some("jsapi") => true,

@@ -1,4 +1,4 @@
-//! What users of a mini program hand over (protocol section 5.5).
+//! Logins and phone numbers of a mini program's users (protocol section 5.5).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,12 +16,12 @@ use crate::refusal::Refusal;
 use crate::simulator::Simulator;
 use crate::world::{Holder, SecretKind};
 
-/// How long a code serves.
+/// How long a code is valid.
 const LIFETIME: Duration = Duration::from_mins(5);
-/// Logins of one user in a minute.
+/// The most logins of one user in a minute.
 const MAX_LOGINS: usize = 100;
 
-/// Codes of one kind, and what each is good for: an openid, or a phone number.
+/// Codes of one kind, with what each stands for: an openid, or a phone number.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Codes(BTreeMap<String, Code>);
 
@@ -33,13 +33,13 @@ struct Code {
 }
 
 impl Simulator {
-    /// A user opens a mini program, which calls `wx.login`: the code that it gets.
+    /// A user opens a mini program, which calls `wx.login`: returns the code.
     #[must_use]
     pub fn login_code(&self, mini_program: &AppId, open_id: &str) -> String {
         self.hand_over(mini_program, open_id, |of| &mut of.logins)
     }
 
-    /// A user touches the button `getPhoneNumber` of a mini program: the code that it gets for this Chinese number.
+    /// A user presses the button `getPhoneNumber` of a mini program: returns the code for this Chinese number.
     #[must_use]
     pub fn phone_code(&self, mini_program: &AppId, number: &str) -> String {
         self.hand_over(mini_program, number, |of| &mut of.phones)
@@ -60,7 +60,7 @@ impl Codes {
         self.0.keys()
     }
 
-    /// Uses a code up.
+    /// Spends a code.
     fn spend(&mut self, value: &str, now: Timestamp) -> Result<String, Refusal> {
         let invalid = || Refusal::new(40029, "invalid code");
         let code = self.0.get(value).ok_or_else(invalid)?;

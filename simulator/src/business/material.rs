@@ -1,4 +1,4 @@
-//! Permanent material (永久素材, protocol section 5.7), of which articles are not modelled.
+//! Permanent material (永久素材, protocol section 5.7). Articles are not modelled.
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ fn title_of(request: &Request) -> Result<String, Refusal> {
     title.map(str::to_owned).ok_or_else(|| Refusal::missing("description.title"))
 }
 
-/// A file, of a video where it is. Screenshots of audits are fetched here too.
+/// Returns a file, or a video's URL. Screenshots of audits are fetched here too.
 pub(crate) fn get(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {
     let medium = simulator.medium_of(&holder.account, request.required("media_id")?)?;
     match &medium {

@@ -1,7 +1,7 @@
-//! Media (素材, protocol section 5.7): pictures, voices and videos, of which the temporary ones live for three days. For the
-//! others see `material`.
+//! Media (素材, protocol section 5.7): images, voice messages and videos. Temporary ones live for three days; for
+//! permanent ones see `material`.
 //!
-//! Their bytes are not in the state file: after a restart they are unknown.
+//! Their bytes are not in the state file and are lost at a restart.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,12 +20,12 @@ use crate::world::Holder;
 
 /// How long a temporary medium lives, and material for an audit.
 const LIFETIME: Duration = Duration::from_hours(72);
-/// How many media are kept, the latest.
+/// How many media are kept, the latest ones.
 const KEPT: usize = 100;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// The media that are kept.
+/// The stored media.
 #[derive(Default)]
 pub(crate) struct Media(VecDeque<Medium>);
 
@@ -39,7 +39,7 @@ pub(in crate::business) struct Medium {
     bytes: Bytes,
 }
 
-/// What a medium is for.
+/// The purpose of a medium.
 #[derive(Clone, PartialEq, Eq)]
 pub(in crate::business) enum Purpose {
     Temporary,
@@ -57,7 +57,7 @@ impl Medium {
     }
 }
 
-/// What bytes are, as their beginning says.
+/// The format of bytes, by their beginning.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::business) enum Format {
     Jpeg,
@@ -112,7 +112,7 @@ impl Format {
     }
 }
 
-/// What may be uploaded: formats, and bytes.
+/// The rule for an upload: its formats, and its most bytes.
 pub(in crate::business) type Rule = (&'static [Format], usize);
 
 const PICTURE: &[Format] = &[Format::Jpeg, Format::Png, Format::Gif, Format::Bmp];
@@ -127,7 +127,7 @@ pub(in crate::business) fn rule(kind: &str) -> Option<Rule> {
     }
 }
 
-/// The part `media`, if it is what may be uploaded.
+/// The part `media`, if the rule permits its upload.
 pub(in crate::business) fn medium_in(request: &Request, (formats, limit): Rule) -> Result<(&Part, Format), Refusal> {
     let part = request.parts.iter().find(|part| part.name == "media" && part.file_name.is_some());
     let part = part.filter(|part| !part.bytes.is_empty()).ok_or_else(|| Refusal::new(41005, "media data missing"))?;
@@ -164,7 +164,7 @@ impl Simulator {
         lock(&self.0.media).0.retain(|medium| medium.id != id);
     }
 
-    /// What the permanent media of an account are.
+    /// The formats of an account's permanent media.
     pub(in crate::business) fn permanent_formats(&self, owner: &AppId) -> Vec<Format> {
         let media = lock(&self.0.media);
         let permanent = media.0.iter().filter(|medium| medium.owner == *owner && medium.is_permanent());
@@ -188,7 +188,7 @@ pub(crate) fn upload(simulator: &Simulator, request: &Request, holder: &Holder) 
     Ok(json!({ "type": kind, "media_id": medium.id, "created_at": medium.created_at.unix() }).into())
 }
 
-/// A picture inside an article, which is no medium.
+/// Uploads a picture for an article, which is not a medium.
 pub(crate) fn upload_picture(simulator: &Simulator, request: &Request, _: &Holder) -> Outcome {
     medium_in(request, (&[Format::Jpeg, Format::Png], MIB))?;
     Ok(json!({ "url": format!("http://mmbiz.qpic.cn/mmbiz/{}/0", simulator.random().id()) }).into())
@@ -218,7 +218,7 @@ pub(crate) fn get(simulator: &Simulator, request: &Request, holder: &Holder) -> 
     Ok(medium.into())
 }
 
-/// Where videos are, on a host of WeChat's that asks for no token.
+/// The path of videos, on a host of WeChat's that requires no token.
 pub(crate) const VIDEOS: &str = "/vweixinp.tc.qq.com/";
 
 pub(crate) async fn video(State(simulator): State<Simulator>, Path(id): Path<String>) -> Response {
@@ -233,13 +233,13 @@ impl From<Medium> for Answer {
     }
 }
 
-/// A JPEG of this many bytes, as far as its beginning says; from 260 on, every value of a byte is in it.
+/// A JPEG of this many bytes, by its beginning; from 260 on, it contains every value of a byte.
 #[must_use]
 pub fn sample_picture(length: usize) -> Vec<u8> {
     sample(&[0xFF, 0xD8, 0xFF, 0xE0], length)
 }
 
-/// An MP4 of this many bytes, as far as its beginning says; from 264 on, every value of a byte is in it.
+/// An MP4 of this many bytes, by its beginning; from 264 on, it contains every value of a byte.
 #[must_use]
 pub fn sample_video(length: usize) -> Vec<u8> {
     sample(b"\x00\x00\x00\x18ftyp", length)

@@ -8,11 +8,11 @@ use crate::refusal::Refusal;
 use crate::simulator::Simulator;
 use crate::world::Holder;
 
-/// Buttons of a menu.
+/// The most buttons of a menu.
 const MAX_BUTTONS: usize = 3;
-/// Buttons below a button.
+/// The most buttons below a button.
 const MAX_SUB_BUTTONS: usize = 5;
-/// Bytes of a button's name, and of the name of one below it.
+/// The most bytes of a button's name, and of the name of one below it.
 const MAX_NAME: (usize, usize) = (16, 60);
 
 /// The buttons of an account's menu, if it has one.
@@ -51,7 +51,7 @@ fn below(button: &Value) -> &[Value] {
     button.get("sub_button").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-/// A button that leads somewhere, or one with others below it.
+/// Checks a button, which leads somewhere or has others below it.
 fn check(button: &Value, longest: usize) -> Result<(), Refusal> {
     let has = |name: &str| button.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
     let name = button.get("name").and_then(Value::as_str).unwrap_or_default();

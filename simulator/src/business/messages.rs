@@ -1,4 +1,4 @@
-//! Customer-service messages (客服消息, protocol section 5.6): what of a body is checked, and what is remembered.
+//! Customer-service messages (客服消息, protocol section 5.6): the checks of a body, and the record of messages.
 //!
 //! Not modelled: the window of 48 hours, and the number of messages in it.
 
@@ -13,13 +13,13 @@ use crate::sent::SentMessage;
 use crate::simulator::{Simulator, lock};
 use crate::world::{Holder, follower_of};
 
-/// How many messages are remembered, the latest.
+/// How many messages are remembered, the latest ones.
 const REMEMBERED: usize = 1_000;
 /// The longest text, in bytes of UTF-8.
 const MAX_TEXT: usize = 2048;
 
 impl Simulator {
-    /// The customer-service messages that were accepted, in their order, the latest 1,000 of them.
+    /// The customer-service messages that were accepted, in order, the latest 1,000 of them.
     #[must_use]
     pub fn sent(&self) -> Vec<SentMessage> {
         lock(&self.0.sent).iter().cloned().collect()
@@ -118,7 +118,7 @@ fn check_news(content: &Map<String, Value>) -> Result<(), Refusal> {
     }
 }
 
-/// A text field; missing, empty and of another type are alike.
+/// A text field; a missing or empty one, and one of another type, are alike.
 fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> &'a str {
     fields.get(name).and_then(Value::as_str).unwrap_or_default()
 }

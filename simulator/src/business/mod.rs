@@ -1,6 +1,6 @@
-//! What services call in the name of accounts, and of the platform (protocol sections 5, 11 to 14): a file for each topic,
-//! with the state that WeChat keeps about it, the operations that read and change it, and what people do about it at
-//! WeChat's side as methods of [`Simulator`].
+//! Calls of services on behalf of accounts, and of the platform (protocol sections 5, 11 to 14): a file for each topic,
+//! with WeChat's state of it, the operations that read and change it, and the actions of people at WeChat's side as
+//! methods of [`Simulator`].
 
 #![expect(clippy::unnecessary_wraps, reason = "operations have one signature, also those that refuse nothing")]
 
@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use crate::simulator::Simulator;
 use crate::world::{Moment, SecretKind};
 
-/// What WeChat keeps about the business of all accounts.
+/// WeChat's state of the business of all accounts.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Business {
@@ -40,7 +40,7 @@ pub(crate) struct Business {
     platform: OfPlatform,
 }
 
-/// What WeChat keeps about the platform's own business.
+/// WeChat's state of the platform's own business.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct OfPlatform {
@@ -53,7 +53,7 @@ pub(crate) struct OfPlatform {
     web_logins: web_login::WebLogins,
 }
 
-/// What WeChat keeps about the business of one account.
+/// WeChat's state of the business of one account.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct OfAccount {
@@ -78,12 +78,12 @@ impl Business {
         self.accounts.values().flat_map(|of| of.logins.values().chain(of.phones.values()))
     }
 
-    /// Every ticket of an official account that a mini program may still be registered with.
+    /// Every ticket of an official account with which a mini program may still be registered.
     pub(crate) fn registration_tickets(&self) -> impl Iterator<Item = &String> {
         self.accounts.values().flat_map(|of| of.reuse_tickets.values())
     }
 
-    /// Every ticket that pages are signed with.
+    /// Every ticket with which pages are signed.
     pub(crate) fn page_tickets(&self) -> impl Iterator<Item = &String> {
         self.accounts.values().flat_map(|of| of.page_tickets.values())
     }
@@ -100,7 +100,7 @@ impl Business {
 }
 
 impl Simulator {
-    /// Reads what is kept about an account.
+    /// Reads the state of an account.
     fn of_account<R>(&self, appid: &AppId, read: impl FnOnce(&OfAccount) -> R) -> R {
         self.read(|world| match world.business.accounts.get(appid) {
             Some(account) => read(account),
@@ -108,17 +108,17 @@ impl Simulator {
         })
     }
 
-    /// Reads what is kept about the platform.
+    /// Reads the state of the platform.
     fn of_platform<R>(&self, read: impl FnOnce(&OfPlatform) -> R) -> R {
         self.read(|world| read(&world.business.platform))
     }
 
-    /// Changes what is kept about the platform.
+    /// Changes the state of the platform.
     fn change_platform<R>(&self, change: impl FnOnce(&mut OfPlatform, &Moment<'_>) -> R) -> R {
         self.change(|world, at| change(&mut world.business.platform, at))
     }
 
-    /// Changes what is kept about an account together with what is kept about the platform.
+    /// Changes the state of an account together with that of the platform.
     fn change_both<R>(
         &self,
         appid: &AppId,
@@ -130,7 +130,7 @@ impl Simulator {
         })
     }
 
-    /// Changes what is kept about an account.
+    /// Changes the state of an account.
     fn change_account<R>(&self, appid: &AppId, change: impl FnOnce(&mut OfAccount, &Moment<'_>) -> R) -> R {
         self.change(|world, at| change(world.business.accounts.entry(appid.clone()).or_default(), at))
     }

@@ -12,10 +12,10 @@ use crate::refusal::Refusal;
 use crate::simulator::Simulator;
 use crate::world::{Holder, Moment, follower_of};
 
-/// Accounts of an open account that was made by API and is not verified.
+/// The most accounts of an open account that was created by API and is not verified.
 const MAX_ACCOUNTS: usize = 5;
 
-/// The open accounts by their appid. Each was made by API.
+/// The open accounts by their appid. Each was created by API.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct OpenAccounts(BTreeMap<String, OpenAccount>);
 
@@ -47,8 +47,8 @@ impl OpenAccounts {
 }
 
 impl Simulator {
-    /// The unionid of a user, if the account is bound to an open account. The follower of the chat page is one person; any
-    /// other openid is somebody who has it in every account.
+    /// The unionid of a user, if the account is bound to an open account. The follower of the chat page is one person;
+    /// any other openid is a person who has the same openid in every account.
     pub(super) fn union_id(&self, account: &AppId, open_id: &str) -> Option<String> {
         let open = self.of_platform(|of| of.open_accounts.of(account).cloned())?;
         let person = if open_id == follower_of(account) { "follower of the chat page" } else { open_id };
@@ -56,8 +56,8 @@ impl Simulator {
         Some(format!("o{}", digest.get(..27).unwrap_or_default()))
     }
 
-    /// The owner binds an account on the open platform's own pages: to an open account of the owner's that has room, or to a
-    /// new one. Nothing changes for an account that is bound.
+    /// Binds an account as its owner does on the open platform's own pages: to an open account of the owner's that has
+    /// room, or to a new one. A bound account stays as it is.
     pub fn bind_to_open_account(&self, account: &AppId) {
         let owner = self.owner_of(account);
         self.change_platform(|of, at| {
@@ -78,7 +78,7 @@ impl Simulator {
         });
     }
 
-    /// The owner takes an account out of its open account there.
+    /// Removes an account from its open account, as its owner does there.
     pub fn unbind_from_open_account(&self, account: &AppId) {
         self.change_platform(|of, _| {
             for open in of.open_accounts.0.values_mut() {
@@ -106,7 +106,7 @@ fn new_appid(at: &Moment<'_>) -> String {
     format!("wx{}", hex(&at.random.bytes::<8>()))
 }
 
-/// `appid` of a body, where it is there, must be the token's account.
+/// Checks that the `appid` of a body, if there is one, is the token's account.
 fn check_account(request: &Request, holder: &Holder) -> Result<(), Refusal> {
     match request.text("appid")? {
         Some(appid) if appid != holder.account.as_str() => Err(Refusal::new(40013, "invalid appid")),

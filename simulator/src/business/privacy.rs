@@ -15,10 +15,10 @@ use crate::world::Holder;
 const LIVE: u64 = 1;
 /// `privacy_ver` of the guide that comes with the next release.
 const DEVELOPMENT: u64 = 2;
-/// What a guide can be about, which WeChat names in each answer.
+/// The subjects of a guide, which WeChat names in each response.
 const KEYS: [(&str, &str); 4] =
     [("UserInfo", "用户信息"), ("Location", "位置信息"), ("PhoneNumber", "手机号"), ("Album", "选中的照片或视频信息")];
-/// Bytes of a guide of one's own.
+/// The most bytes of an uploaded guide.
 const MAX_FILE: usize = 100 * 1024;
 
 /// The guides of an account by `privacy_ver`.
@@ -26,7 +26,7 @@ const MAX_FILE: usize = 100 * 1024;
 pub(crate) struct Privacy(BTreeMap<u64, Value>);
 
 impl Privacy {
-    /// A version is released, and with it the guide.
+    /// Publishes the guide with the release of a version.
     pub(super) fn release(&mut self) {
         if let Some(guide) = self.0.get(&DEVELOPMENT).cloned() {
             self.0.insert(LIVE, guide);
@@ -86,7 +86,7 @@ pub(crate) fn get(simulator: &Simulator, request: &Request, holder: &Holder) -> 
     Ok(ok(answer))
 }
 
-/// A guide of one's own: a text file.
+/// Uploads a guide: a text file.
 pub(crate) fn upload(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {
     let part = request.parts.iter().find(|part| part.name == "file" && part.file_name.is_some());
     let part = part.filter(|part| !part.bytes.is_empty()).ok_or_else(|| Refusal::new(41005, "media data missing"))?;

@@ -1,4 +1,4 @@
-//! QR codes of mini programs (protocol section 12.3): a picture, or JSON that refuses it, at one URL.
+//! QR codes of mini programs (protocol section 12.3): a picture, or a JSON refusal, at one URL.
 
 use serde_json::Value;
 
@@ -8,13 +8,13 @@ use crate::refusal::Refusal;
 use crate::simulator::Simulator;
 use crate::world::Holder;
 
-/// Characters of a scene.
+/// The most characters of a scene.
 const MAX_SCENE: usize = 32;
 /// The characters that it may have besides letters and digits.
 const SCENE_MARKS: &str = "!#$&'()*+,/:;=?@-._~";
-/// Bytes of a picture.
+/// The bytes of a picture.
 const LENGTH: usize = 60_000;
-/// Pixels that a picture may be wide.
+/// The permitted widths of a picture in pixels.
 const WIDTHS: std::ops::RangeInclusive<u64> = 280..=1280;
 
 /// A picture that nobody can scan.
@@ -22,7 +22,7 @@ pub(super) fn picture() -> Answer {
     Answer::File { content_type: "image/jpeg", name: "QRCode.jpg".to_owned(), bytes: sample_picture(LENGTH).into() }
 }
 
-/// Any number of them, each for a scene.
+/// A QR code for a scene, in unlimited number.
 pub(crate) fn unlimited(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {
     let scene = request.text("scene")?.unwrap_or_default();
     let is_allowed = |mark: char| mark.is_ascii_alphanumeric() || SCENE_MARKS.contains(mark);
@@ -42,7 +42,7 @@ pub(crate) fn unlimited(simulator: &Simulator, request: &Request, holder: &Holde
     Ok(picture())
 }
 
-/// One of a number that is limited, for a path.
+/// A QR code for a path, in limited number.
 pub(crate) fn limited(_: &Simulator, request: &Request, _: &Holder) -> Outcome {
     request.required("path")?;
     check_width(request)?;

@@ -1,6 +1,6 @@
-//! Quota (protocol section 5.2): calls of an account in a day, as Beijing counts days.
+//! Quota (protocol section 5.2): calls of an account in a day of Beijing's calendar.
 //!
-//! What was called is not in the state file: a restart is a new day.
+//! The counts are not in the state file: a restart is a new day.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::refusal::Refusal;
 use crate::simulator::{Simulator, lock};
 use crate::world::Holder;
 
-/// Calls in a day, where the documents say so.
+/// Calls in a day, as far as documented.
 const LIMITS: [(&str, u64); 8] = [
     ("/cgi-bin/menu/create", 1_000),
     ("/cgi-bin/menu/get", 10_000),
@@ -26,9 +26,9 @@ const LIMITS: [(&str, u64); 8] = [
     ("/cgi-bin/user/get", 500),
     ("/cgi-bin/user/info", 5_000_000),
 ];
-/// Calls in a day where they do not.
+/// Calls in a day if they are not documented.
 const LIMIT: u64 = 1_000_000;
-/// Clears of one account, or of the platform, in a month.
+/// The most clears of one account, or of the platform, in a month.
 const MAX_CLEARS: usize = 10;
 
 /// Calls so far, of an account or, without one, of the platform.
@@ -81,7 +81,7 @@ impl Simulator {
         Ok(())
     }
 
-    /// An account has used this path up for today.
+    /// Uses up an account's quota for this path for today.
     pub fn use_quota_up(&self, account: &AppId, path: &str) {
         lock(&self.0.quota).used(Some(account), path, beijing_day(self.now())).calls = limit_of(path);
     }

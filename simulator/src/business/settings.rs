@@ -11,10 +11,10 @@ use crate::refusal::Refusal;
 use crate::simulator::Simulator;
 use crate::world::Holder;
 
-/// Testers of a mini program.
+/// The most testers of a mini program.
 const MAX_TESTERS: usize = 100;
 
-/// The testers of a mini program: what each is called in answers, by WeChat id.
+/// The testers of a mini program: the name of each in responses, by WeChat id.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Testers(BTreeMap<String, String>);
 
@@ -53,7 +53,7 @@ pub(crate) fn bind_tester(simulator: &Simulator, request: &Request, holder: &Hol
     Ok(ok(json!({ "userstr": name })))
 }
 
-/// By WeChat id, or by what answers call them.
+/// By WeChat id, or by the name in responses.
 pub(crate) fn unbind_tester(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {
     let (tester, name) = (request.text("wechatid")?, request.text("userstr")?);
     simulator.change_account(&holder.account, |of, _| {

@@ -13,11 +13,11 @@ use crate::refusal::Refusal;
 use crate::simulator::Simulator;
 use crate::world::Holder;
 
-/// What the keywords of a template hold, by turns.
+/// The kinds of a template's keywords, in turn.
 const KINDS: [&str; 4] = ["thing", "time", "number", "phrase"];
-/// Characters of a `thing`.
+/// The most characters of a `thing`.
 const MAX_THING: usize = 20;
-/// Keywords of a template that names none.
+/// The keywords of a template that names none.
 const KEYWORDS: u64 = 2;
 
 /// An account's templates by id, and who subscribed to them.
@@ -32,7 +32,7 @@ struct Template {
 }
 
 impl Simulator {
-    /// A user of a mini program, or of a service account, consents to one message of this template.
+    /// Has a user of a mini program, or of a service account, consent to one message of this template.
     pub fn subscribe(&self, account: &AppId, open_id: &str, template_id: &str) {
         self.change_account(account, |of, _| {
             if let Some(template) = of.templates.0.get_mut(template_id) {
@@ -65,7 +65,7 @@ impl Templates {
 }
 
 impl Template {
-    /// A template of the library, with the keywords that were chosen by their numbers.
+    /// A template of the library, with the keywords chosen by their numbers.
     fn keywords(chosen: impl Iterator<Item = u64>) -> Vec<String> {
         let kind = |number: u64| KINDS.into_iter().cycle().nth(usize::try_from((number - 1) % 4).unwrap_or_default());
         chosen.filter(|number| *number > 0).filter_map(|number| Some(format!("{}{number}", kind(number)?))).collect()
@@ -105,7 +105,7 @@ pub(crate) fn delete(simulator: &Simulator, request: &Request, holder: &Holder) 
     remove(simulator, holder, request.text("template_id")?)
 }
 
-/// Adds a template for those who subscribe.
+/// Adds a template for subscribers.
 pub(crate) fn add_subscription(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {
     request.required("tid")?;
     let kids = request.body.get("kidList").and_then(Value::as_array).ok_or_else(|| Refusal::missing("kidList"))?;

@@ -12,12 +12,12 @@ use crate::refusal::Refusal;
 use crate::simulator::Simulator;
 use crate::world::{Holder, follower_of};
 
-/// The most users that can be asked about at once.
+/// The most users in one batch query.
 const MAX_BATCH: usize = 100;
 /// Followers in a page of the list.
 const MAX_LIST: usize = 10_000;
 
-/// Everybody who ever followed an account. The follower of the chat page does without saying so.
+/// Everybody who ever followed an account. The follower of the chat page always follows.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Users(BTreeMap<String, Follower>);
 
@@ -28,12 +28,12 @@ struct Follower {
 }
 
 impl Simulator {
-    /// Somebody follows an account, or does so again.
+    /// Somebody follows an account, for the first time or again.
     pub fn follow(&self, account: &AppId, open_id: &str) {
         self.set_follower(account, open_id, true);
     }
 
-    /// Somebody does not follow an account any more.
+    /// Somebody unfollows an account.
     pub fn unfollow(&self, account: &AppId, open_id: &str) {
         self.set_follower(account, open_id, false);
     }
@@ -44,7 +44,7 @@ impl Simulator {
         });
     }
 
-    /// Everybody who follows the account or did.
+    /// Everybody who follows the account or did before.
     fn users(&self, account: &AppId) -> BTreeMap<String, Follower> {
         let mut users = self.of_account(account, |of| of.users.0.clone());
         let of_the_chat = Follower { is_subscribed: true, since: Timestamp::from_unix(0) };
@@ -52,7 +52,7 @@ impl Simulator {
         users
     }
 
-    /// 40003 or 43004 if nobody, or nobody any more, follows the account under this openid.
+    /// Returns 40003 or 43004 if nobody ever followed, or no longer follows, the account under this openid.
     pub(super) fn check_follower(&self, account: &AppId, open_id: &str) -> Result<(), Refusal> {
         match self.users(account).get(open_id) {
             None => Err(Refusal::invalid_openid()),

@@ -1,7 +1,7 @@
 //! A message as a bubble of the chat page: any kind, from XML or from the JSON of a customer-service message.
 //!
-//! Text stands as it is. Of everything else the leaves are shown in their order, whatever the kind is, so that nothing
-//! a platform sends is hidden.
+//! Text is shown unchanged. Of everything else the leaves are shown in their order, whatever the kind, so that nothing
+//! that a platform sends is hidden.
 
 use serde_json::Value;
 use url::Url;
@@ -13,7 +13,7 @@ const MAX_PARTS: usize = 40;
 /// How many characters of a part are shown: more than the longest text of a customer-service message.
 const MAX_CHARACTERS: usize = 4096;
 
-/// A message for the eye.
+/// A message for display.
 #[derive(Clone)]
 pub(crate) struct Bubble {
     /// The kind in Chinese; none for a text.
@@ -26,12 +26,12 @@ pub(crate) struct Bubble {
 /// A piece of a message.
 #[derive(Clone)]
 pub(super) struct Part {
-    /// The name of the field, where the text does not speak for itself.
+    /// The name of the field, if the text is not clear without it.
     pub(super) name: Option<String>,
     pub(super) text: String,
-    /// Whether it is what the eye should find first.
+    /// Whether it should be seen first.
     pub(super) is_title: bool,
-    /// Whether it is the address of a web page.
+    /// Whether it is the URL of a web page.
     pub(super) is_link: bool,
 }
 

@@ -1,8 +1,8 @@
 //! The chat page: what a follower of an authorized account sees, for trying a platform by hand.
 //!
 //! `GET /chat` lists the accounts, `GET /chat/{appid}` shows the conversation with one follower, `POST /chat/{appid}`
-//! sends what the follower does. Works without script; with one, `GET /chat/{appid}/messages` brings what is new.
-//! Nothing here is WeChat's: no fault acts on it and no call is recorded.
+//! sends the follower's message or event. Works without script; with one, `GET /chat/{appid}/messages` loads new lines.
+//! Nothing here is WeChat's: no fault affects it and no call is recorded.
 
 pub(crate) mod bubble;
 pub(crate) mod transcript;
@@ -26,7 +26,7 @@ use crate::message::Message;
 use crate::simulator::{Simulator, lock};
 use crate::world::{Account, AccountKind};
 
-/// Where the pages stand.
+/// The path of the pages.
 const PATH: &str = "/chat";
 
 /// Whether a request is for these pages.
@@ -41,11 +41,11 @@ pub(crate) fn router() -> Router<Simulator> {
         .route("/chat/{appid}/messages", get(messages))
 }
 
-/// A thing a follower can do besides writing.
+/// An action of a follower besides writing.
 struct Deed {
     /// The value of the button.
     name: &'static str,
-    /// What stands on it.
+    /// The text on it.
     label: &'static str,
     kinds: &'static [AccountKind],
 }
@@ -66,7 +66,7 @@ const DEEDS: [Deed; 9] = [
     Deed { name: "VIEW", label: "点击菜单链接", kinds: OFFICIAL },
 ];
 
-/// What a form sends: the text field and the button.
+/// The content of a form: the text field and the button.
 #[derive(Deserialize)]
 struct Said {
     #[serde(default)]
@@ -79,7 +79,7 @@ struct Said {
 }
 
 impl Said {
-    /// The message that it is; `None` if nothing but white space was written or the button is unknown.
+    /// The message in the form; `None` if it has only white space or the button is unknown.
     fn message(&self, account: &Account, simulator: &Simulator) -> Option<Message> {
         let follower = account.follower();
         let event = |event| Message::event(account, &follower, event);
@@ -146,7 +146,7 @@ fn navigation(simulator: &Simulator) -> Navigation<'_> {
     simulator.navigation(Some(Page::Chat))
 }
 
-/// The account, if it has authorized the platform; else back to the list.
+/// The account, if it has authorized the platform; otherwise a redirect to the list.
 fn authorized(simulator: &Simulator, appid: &str) -> Result<Account, Redirect> {
     AppId::parse(appid)
         .ok()
@@ -166,7 +166,7 @@ struct ListPage<'a> {
     accounts: Vec<Account>,
     /// An account that could be authorized.
     example: Option<AppId>,
-    /// Where the control API is reached.
+    /// The host of the control API.
     host: &'a str,
 }
 

@@ -1,4 +1,4 @@
-//! What was said between accounts and the followers of the chat page, in the order of the events: in memory, bounded.
+//! The conversations between accounts and the followers of the chat page, in order: in memory, bounded.
 
 use std::collections::VecDeque;
 
@@ -11,7 +11,7 @@ use crate::beijing::beijing_time;
 use crate::push::PushAnswer;
 use crate::xml::Element;
 
-/// How many lines are kept, of all accounts together, the latest.
+/// How many lines are kept for all accounts together, the latest ones.
 const KEPT: usize = 2_000;
 
 /// All conversations.
@@ -22,7 +22,7 @@ pub(crate) struct Transcript {
     next: u64,
 }
 
-/// One thing that was said.
+/// One line of a conversation.
 #[derive(Clone)]
 pub(crate) struct Line {
     number: u64,
@@ -30,28 +30,28 @@ pub(crate) struct Line {
     at: Timestamp,
     pub(super) speaker: Speaker,
     pub(super) bubble: Bubble,
-    /// How the platform answered to a follower; none while it has not.
+    /// The platform's response to a follower; none until there is one.
     pub(super) outcome: Option<Outcome>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speaker {
     Follower,
-    /// The account, by a passive reply.
+    /// The account, with a passive reply.
     Reply,
-    /// The account, by a customer-service message.
+    /// The account, with a customer-service message.
     Service,
 }
 
-/// How the platform answered.
+/// The platform's response.
 #[derive(Clone)]
 pub(super) struct Outcome {
     pub(super) has_reply: bool,
     pub(super) fault: Option<AnswerFault>,
-    /// The status, or why there was no answer.
+    /// The status, or why there was no response.
     pub(super) cause: String,
     pub(super) attempts: u32,
-    /// How long the answer took, for the eye.
+    /// How long the response took, for display.
     pub(super) took: String,
 }
 
@@ -67,7 +67,7 @@ impl Transcript {
         number
     }
 
-    /// Notes how the platform answered to a line, and adds its reply.
+    /// Records the platform's response to a line, and adds its reply.
     pub(crate) fn answer(&mut self, number: u64, outcome: &MessageOutcome, at: Timestamp) {
         let Some(line) = self.lines.iter_mut().rfind(|line| line.number == number) else { return };
         line.outcome = Some(Outcome::of(outcome));
@@ -86,7 +86,7 @@ impl Transcript {
     }
 }
 
-/// Of several articles that answer what a follower wrote, WeChat shows the first; all of them answer an event.
+/// Of several articles in a reply to a follower's message, WeChat shows the first; in a reply to an event, all of them.
 fn keep_first_article(reply: &mut Element) {
     if let Some(articles) = reply.children.iter_mut().find(|child| child.name == "Articles") {
         articles.children.truncate(1);
@@ -102,7 +102,7 @@ impl Line {
         self.speaker == Speaker::Reply
     }
 
-    /// The instant for machines.
+    /// The instant in machine-readable form.
     pub(super) fn instant(&self) -> String {
         self.at.rfc3339()
     }

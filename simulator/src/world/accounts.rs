@@ -45,11 +45,11 @@ pub struct Account {
     pub verify_type: i64,
     /// `account_status`: 1 is normal.
     pub account_status: i64,
-    /// The permission sets that it grants when all are left ticked.
+    /// The permission sets that it grants if all are left ticked.
     pub func_ids: Vec<u32>,
 }
 
-/// What an account is.
+/// The kind of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AccountKind {
@@ -60,7 +60,7 @@ pub enum AccountKind {
 }
 
 impl AccountKind {
-    /// As people say it.
+    /// The name for people.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::OfficialAccount => "公众号",
@@ -115,12 +115,12 @@ impl Account {
         follower_of(&self.appid)
     }
 
-    /// The openid of its administrator, to whom WeChat's events about the account itself are addressed.
+    /// The openid of its administrator, who is the sender of WeChat's events about the account itself.
     pub(crate) fn administrator(&self) -> String {
         open_id("administrator", &self.appid)
     }
 
-    /// What stands in for a picture of it.
+    /// The character shown in place of a picture.
     pub(crate) fn initial(&self) -> char {
         self.nick_name.chars().next().unwrap_or('?')
     }
@@ -148,7 +148,7 @@ impl Account {
         known.any(|(appid, _)| *appid == self.appid.as_str())
     }
 
-    /// `authorizer_info` as documented: the presence of `MiniProgramInfo` says what the account is.
+    /// `authorizer_info` as documented: the presence of `MiniProgramInfo` marks a mini program.
     fn details(&self) -> Value {
         let mut info = json!({
             "nick_name": self.nick_name,
@@ -193,12 +193,12 @@ impl World {
         self.accounts.get(appid)
     }
 
-    /// Adds an account, or replaces the one with its appid; a grant it has stays.
+    /// Adds an account, or replaces the one with its appid; an existing grant stays.
     pub(crate) fn put_account(&mut self, account: Account) {
         self.accounts.insert(account.appid.clone(), account);
     }
 
-    /// `authorizer_info` of an account, null where there is none.
+    /// `authorizer_info` of an account, null if there is none.
     pub(super) fn account_details(&self, appid: &AppId) -> Value {
         self.accounts.get(appid).map_or(Value::Null, Account::details)
     }

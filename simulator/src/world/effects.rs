@@ -6,7 +6,7 @@ use base::ids::AppId;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
-/// How often each effect took place since the world began, restarts included.
+/// How often each effect occurred since the world began, including before restarts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effects {
     /// Tickets made for a push, delivered or not.
@@ -55,7 +55,7 @@ pub enum SecretKind {
     AuthorizerToken,
     /// `authorizer_refresh_token`.
     RefreshToken,
-    /// A code that a user of a mini program hands over, for a login or a phone number.
+    /// A code that a mini program gets for a user's login or phone number.
     LoginCode,
     /// `session_key` of a login.
     SessionKey,
@@ -74,14 +74,14 @@ pub enum SecretKind {
 /// A secret value that the simulator issued or was configured with. No `Debug`: it is the secret.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct IssuedSecret {
-    /// What it is.
+    /// Its kind.
     pub kind: SecretKind,
-    /// The value as it stood in an answer, a push or the configuration.
+    /// The value as in a response, a push or the configuration.
     pub value: String,
 }
 
 impl IssuedSecret {
-    /// Whether the value stands in `text`, as it is or percent-encoded as in a URL.
+    /// Whether `text` contains the value, unchanged or percent-encoded as in a URL.
     #[must_use]
     pub fn is_in(&self, text: &str) -> bool {
         let encoded = |set| utf8_percent_encode(&self.value, set).to_string();
@@ -92,6 +92,6 @@ impl IssuedSecret {
     }
 }
 
-/// Characters that encoders of URL components leave alone: those of RFC 3986, and those of HTML forms.
+/// Characters that encoders of URL components leave unchanged: those of RFC 3986, and those of HTML forms.
 const KEPT_BY_URLS: percent_encoding::AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 const KEPT_BY_FORMS: percent_encoding::AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*');

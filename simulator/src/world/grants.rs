@@ -1,8 +1,8 @@
 //! Grants: pre-auth codes, a merchant's consent, authorization codes, revocation, fast registration (protocol sections
 //! 1.3, 1.4, 1.6, 1.7, 2 and 5.12).
 //!
-//! Both kinds of code serve once and expire. A new consent of an account replaces its grant: refresh token, access token
-//! and open codes of the one before are dead.
+//! Both kinds of code work once and expire. A new consent of an account replaces its grant: refresh token, access token
+//! and open codes of the earlier one become invalid.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::behaviour::Codes;
 use crate::push::{Applicant, Push};
 use crate::refusal::{AuthorizationRefusal, Refusal};
 
-/// How long dead codes are remembered, to tell "expired" and "used" from "never issued".
+/// How long dead codes are remembered, to distinguish "expired" and "used" from "never issued".
 const REMEMBERED: Duration = Duration::from_hours(24);
 
 #[derive(Serialize, Deserialize)]
@@ -43,7 +43,7 @@ pub(super) struct AuthorizationCode {
     used: bool,
 }
 
-/// What a merchant confirms.
+/// The authorization that a merchant confirms.
 pub(crate) struct Authorization<'a> {
     pub(crate) appid: &'a AppId,
     /// The link's code; `None` if the merchant acts without a link.
@@ -53,7 +53,7 @@ pub(crate) struct Authorization<'a> {
     pub(crate) codes: Codes,
 }
 
-/// A merchant's consent: the account is authorized, and both ways to learn of it are ready. Neither is sent yet.
+/// A merchant's consent: the account is authorized, and both notifications of it are ready. Neither is sent yet.
 pub struct Consent {
     /// The account.
     pub authorizer_appid: AppId,
@@ -61,9 +61,9 @@ pub struct Consent {
     pub redirect_code: String,
     /// `AuthorizationCode` of the push: the same or another one ([`Codes`]).
     pub push_code: String,
-    /// How long the codes serve.
+    /// How long the codes are valid.
     pub expires_in: Duration,
-    /// `authorized`, or `updateauthorized` where the account was authorized already.
+    /// `authorized`, or `updateauthorized` if the account was already authorized.
     pub push: Push,
 }
 
@@ -99,7 +99,7 @@ impl World {
         }
     }
 
-    /// A merchant confirms: uses the pre-auth code up and replaces the account's grant.
+    /// A merchant confirms: spends the pre-auth code and replaces the account's grant.
     pub(crate) fn authorize(
         &mut self,
         asked: &Authorization<'_>,
@@ -146,7 +146,8 @@ impl World {
         })
     }
 
-    /// A merchant takes the grant back: the account's tokens and open codes are dead. False if there was no grant.
+    /// A merchant withdraws the grant: the account's tokens and open codes become invalid. `false` if there was no
+    /// grant.
     pub(crate) fn revoke(&mut self, appid: &AppId, now: Timestamp) -> bool {
         let Some(grant) = self.grants.remove(appid) else { return false };
         self.keep_revoked_token(grant.access_token, now);
@@ -162,7 +163,7 @@ impl World {
         component: &AppId,
         at: &Moment<'_>,
     ) -> Vec<Push> {
-        // Behind the demo accounts in every list.
+        // After the demo accounts in every list.
         let new = (1_u64..).map(|number| (number, made_up_appid(&format!("wxf{number:015x}"))));
         let new: Vec<(u64, AppId)> = new.filter(|(_, appid)| self.account(appid).is_none()).take(count).collect();
         let mut pushes = Vec::with_capacity(new.len());
@@ -180,8 +181,8 @@ impl World {
         pushes
     }
 
-    /// The permission sets of a grant change without the merchant's coming back: one in WeChat's console, or an exclusive
-    /// set that was granted to another platform. `false` where there is no grant.
+    /// Changes the permission sets of a grant without another consent: the merchant changed one in WeChat's console, or
+    /// granted an exclusive set to another platform. `false` if there is no grant.
     pub(crate) fn set_permissions(&mut self, appid: &AppId, func_ids: Vec<u32>) -> bool {
         let grant = self.grants.get_mut(appid);
         grant.map(|grant| grant.func_ids = func_ids).is_some()
@@ -204,7 +205,7 @@ impl World {
         Registration { appid, push_code, push }
     }
 
-    /// A further authorization code of a granted account, which nothing tells the platform of.
+    /// A further authorization code of a granted account, of which the platform is not notified.
     pub(crate) fn issue_code(&mut self, appid: &AppId, at: &Moment<'_>) -> Result<String, AuthorizationRefusal> {
         let grant = self.grants.get(appid).ok_or(AuthorizationRefusal::Account)?.number;
         Ok(self.issue_authorization_code(appid, grant, at))
@@ -215,7 +216,7 @@ impl World {
         self.authorization_codes.get(code).map(|known| &known.appid)
     }
 
-    /// Trades an authorization code for tokens: the `api_query_auth` answer.
+    /// Exchanges an authorization code for tokens: the response of `api_query_auth`.
     pub(crate) fn exchange(&mut self, code: &str, at: &Moment<'_>) -> Result<Value, Refusal> {
         let invalid = || Refusal::new(61009, "code is invalid");
         let known = self.authorization_codes.get(code).filter(|known| !known.used).ok_or_else(invalid)?;
@@ -242,7 +243,7 @@ impl World {
         }}))
     }
 
-    /// The `api_get_authorizer_info` answer.
+    /// The response of `api_get_authorizer_info`.
     pub(crate) fn authorizer_info(&self, appid: &AppId, without_refresh_token: bool) -> Result<Value, Refusal> {
         let grant = self.grants.get(appid).ok_or_else(Refusal::not_authorized)?;
         let refresh_token = if without_refresh_token { "" } else { &grant.refresh_token };
@@ -256,7 +257,7 @@ impl World {
         }))
     }
 
-    /// The `api_get_authorizer_list` answer, in the order of appids.
+    /// The response of `api_get_authorizer_list`, in the order of appids.
     pub(crate) fn authorizer_list(&self, offset: usize, count: usize, without_refresh_tokens: bool) -> Value {
         let page = self.grants.iter().skip(offset).take(count).map(|(appid, grant)| {
             let refresh_token = if without_refresh_tokens { "" } else { &grant.refresh_token };
@@ -284,7 +285,7 @@ impl World {
         self.grants_made
     }
 
-    /// The code carries the characters that a careless hop would change: real ones have `@@@`, others are thinkable.
+    /// The code contains characters that careless encoding would change: real ones have `@@@`, others are conceivable.
     fn issue_authorization_code(&mut self, appid: &AppId, grant: u64, at: &Moment<'_>) -> String {
         if is_time_to_forget(self.authorization_codes.len()) {
             self.authorization_codes.retain(|_, code| at.now.since(code.expires_at) < REMEMBERED);
@@ -298,7 +299,7 @@ impl World {
 }
 
 impl Grant {
-    /// Some entries carry more members than the documented `id`: a client must not mind.
+    /// Some entries have more members than the documented `id`, which a client must ignore.
     fn func_info(&self) -> Value {
         let entries = self.func_ids.iter().map(|id| {
             let mut entry = json!({ "funcscope_category": { "id": id } });
@@ -311,8 +312,8 @@ impl Grant {
     }
 }
 
-/// Whether to look for codes to forget: at powers of two, so that a hundred thousand consents do not cost a look at
-/// every code each, and what is kept stays within twice what lives.
+/// Whether to look for codes to forget: at powers of two, so that a hundred thousand consents do not each cost a look
+/// at every code, and the remembered codes stay within twice the live ones.
 const fn is_time_to_forget(kept: usize) -> bool {
     kept.is_power_of_two()
 }

@@ -1,8 +1,8 @@
 //! WeChat's state: accounts, grants, tickets, tokens and codes, and the rules about them as methods.
 //!
 //! Plain data behind the simulator's mutex. Every rule takes the present instant from a [`Moment`]; nothing here does
-//! I/O. Serialized as a whole into the state file, tokens and codes included: that file is this world's memory. Nothing
-//! here derives `Debug` that owns one of them.
+//! I/O. Serialized as a whole into the state file, including tokens and codes: that file is this world's memory. No
+//! type here that owns one of them derives `Debug`.
 //!
 //! Split by concern: [`tickets`], [`tokens`], [`grants`] (consent, codes, revocation), [`accounts`] (who can be chosen).
 
@@ -59,10 +59,10 @@ pub(crate) struct World {
     pre_auth_codes: BTreeMap<String, PreAuthCode>,
     authorization_codes: BTreeMap<String, AuthorizationCode>,
     effects: Effects,
-    /// What services call for.
+    /// The state of what services call.
     #[serde(default)]
     pub(crate) business: Business,
-    /// Everything issued by this process or alive when it started. Not saved: what is dead cannot leak anything.
+    /// Everything issued by this process or alive when it started. Not saved: dead secrets cannot leak anything.
     #[serde(skip)]
     issued: Vec<IssuedSecret>,
 }
@@ -72,7 +72,7 @@ pub(crate) struct World {
 struct Token {
     value: String,
     expires_at: Timestamp,
-    /// The authorization code whose exchange issued it. A state saved by an older version does not say.
+    /// The authorization code whose exchange issued it. Missing in a state saved by an older version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     code: Option<String>,
 }
@@ -85,7 +85,7 @@ impl World {
         }
     }
 
-    /// A world read back from where it was saved: what lives in it counts as issued.
+    /// A world that was read back: what is alive in it counts as issued.
     pub(crate) fn restored(mut self) -> Self {
         let mut issued = Vec::new();
         let mut note = |kind, value: &str| issued.push(IssuedSecret { kind, value: value.to_owned() });
@@ -119,10 +119,10 @@ impl World {
         &self.issued
     }
 
-    /// Makes a secret value up and remembers it. `prefix` is what WeChat's begin with.
+    /// Makes up a secret value and remembers it. `prefix` is the beginning of WeChat's.
     pub(crate) fn issue(&mut self, kind: SecretKind, prefix: &str, at: &Moment<'_>) -> String {
         let mut value = format!("{prefix}{}{}", at.random.id(), at.random.id());
-        // WeChat's tokens are longer than its other secrets, and what they take in a table is counted.
+        // WeChat's tokens are longer than its other secrets, and their size in a table is measured.
         let length = match kind {
             SecretKind::ComponentToken | SecretKind::AuthorizerToken | SecretKind::VisitorToken => TOKEN_LENGTH,
             SecretKind::RefreshToken | SecretKind::VisitorRefreshToken => REFRESH_TOKEN_LENGTH,

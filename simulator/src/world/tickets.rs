@@ -1,5 +1,5 @@
-//! `component_verify_ticket` (protocol sections 1.1, 1.2 and rule 8 of 1.8): every push carries another one, and each
-//! serves until it is 12 hours old, whatever was pushed after it.
+//! `component_verify_ticket` (protocol sections 1.1, 1.2 and rule 8 of 1.8): every push carries a new one, and each is
+//! valid until it is 12 hours old, whatever was pushed after it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Moment, SecretKind, World};
 use crate::refusal::Refusal;
 
-/// How long dead tickets are remembered beyond their lifetime, to tell "expired" from "never issued".
+/// How long expired tickets are remembered, to distinguish "expired" from "never issued".
 const REMEMBERED: Duration = Duration::from_hours(12);
 
 #[derive(Serialize, Deserialize)]
@@ -33,12 +33,12 @@ impl World {
         !self.tickets_stopped
     }
 
-    /// Switches the push of tickets off, as WeChat does now and then by itself.
+    /// Switches the push of tickets off, as WeChat does now and then on its own.
     pub(crate) fn stop_tickets(&mut self) {
         self.tickets_stopped = true;
     }
 
-    /// Switches the push of tickets on; true if it was off.
+    /// Switches the push of tickets on; `true` if it was off.
     pub(crate) fn start_tickets(&mut self) -> bool {
         std::mem::take(&mut self.tickets_stopped)
     }

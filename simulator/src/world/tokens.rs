@@ -1,5 +1,5 @@
-//! Access tokens and refresh tokens (protocol sections 1.2, 1.5 and rules 1 to 5 of 1.8): the newest token of its kind
-//! is the only one accepted, without a grace period for the one before.
+//! Access tokens and refresh tokens (protocol sections 1.2, 1.5 and rules 1 to 5 of 1.8): only the newest token of its
+//! kind is accepted, without a grace period for the previous one.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use base::ids::AppId;
 use super::{AccountKind, Moment, SecretKind, Token, World};
 use crate::refusal::Refusal;
 
-/// What a renewal answers.
+/// The result of a renewal.
 pub(crate) struct RenewedTokens {
     pub(crate) access_token: String,
     pub(crate) refresh_token: String,
 }
 
-/// Whose token it is.
+/// The owner of a token.
 pub(crate) struct Holder {
     pub(crate) account: AppId,
     /// The authorization code whose exchange issued the token.
     pub(crate) code: Option<String>,
 }
 
-/// The permission sets that allow a call, of which one is enough. A kind of account that has none lacks the API.
+/// The permission sets that allow a call, of which one is enough. A kind of account without any lacks the API.
 #[derive(Clone, Copy)]
 pub(crate) struct Sets {
     pub(crate) official_account: &'static [u32],
@@ -40,7 +40,7 @@ impl Token {
 }
 
 impl World {
-    /// Issues the component token; the one before is dead at once.
+    /// Issues the component token; the previous one becomes invalid at once.
     pub(crate) fn issue_component_token(&mut self, ticket: &str, at: &Moment<'_>) -> Result<String, Refusal> {
         self.check_ticket(ticket, at)?;
         let value = self.issue(SecretKind::ComponentToken, "61_", at);
@@ -49,7 +49,7 @@ impl World {
         Ok(value)
     }
 
-    /// Whether `token` may call the component's API: 42001, 61014 or 40001 if not.
+    /// Checks that `token` may call the component's API: 42001, 61014 or 40001 if not.
     pub(crate) fn check_component_token(&self, token: &str, now: Timestamp) -> Result<(), Refusal> {
         match &self.component_token {
             Some(newest) if newest.value == token => newest.check(now),
@@ -58,7 +58,7 @@ impl World {
         }
     }
 
-    /// Who may be called for with `token`: 42001, 61015, 61003 or 40001 if nobody.
+    /// The account that may be called for with `token`: 42001, 61015, 61003 or 40001 if there is none.
     pub(crate) fn account_of_token(&self, token: &str, now: Timestamp) -> Result<Holder, Refusal> {
         if let Some((appid, newest)) = self.holder(token) {
             newest.check(now)?;
@@ -71,7 +71,7 @@ impl World {
         Err(if self.revoked_tokens.iter().any(is) { Refusal::not_authorized() } else { Refusal::wrong_token(token) })
     }
 
-    /// The same of a call that takes the component's token as well: nobody's then.
+    /// The same for a call that accepts the component's token as well: `None` then.
     pub(crate) fn holder_of_either(&self, token: &str, now: Timestamp) -> Result<Option<Holder>, Refusal> {
         match &self.component_token {
             Some(newest) if newest.value == token => newest.check(now).map(|()| None),
@@ -79,7 +79,7 @@ impl World {
         }
     }
 
-    /// Whether an account has a call at all, and has granted it: 48001 or 61007 if not.
+    /// Checks that an account has a call at all, and has granted it: 48001 or 61007 if not.
     pub(crate) fn check_sets(&self, appid: &AppId, sets: Sets) -> Result<(), Refusal> {
         let sets = match self.account(appid).map(|account| account.kind) {
             Some(AccountKind::OfficialAccount) => sets.official_account,
@@ -93,7 +93,7 @@ impl World {
         if is_granted { Ok(()) } else { Err(Refusal::new(61007, "api is unauthorized to component")) }
     }
 
-    /// The token of a grant that ends: it is refused for the grant, as long as it would have lived.
+    /// Keeps the token of a grant that ends: until it would have expired, it is refused because of the grant.
     pub(super) fn keep_revoked_token(&mut self, token: Option<Token>, now: Timestamp) {
         self.revoked_tokens.retain(|token| now < token.expires_at);
         self.revoked_tokens.extend(token);
@@ -122,7 +122,7 @@ impl World {
         Ok(tokens)
     }
 
-    /// Issues an account's token, for an authorization code or without one; the token before is dead at once.
+    /// Issues an account's token, for an authorization code or without one; the previous token becomes invalid at once.
     pub(super) fn issue_authorizer_token(
         &mut self,
         appid: &AppId,
@@ -138,7 +138,7 @@ impl World {
 
     /// The account whose newest token this is, or one of whose visitors has it, expired or not.
     pub(crate) fn owner_of_token(&self, token: &str) -> Option<&AppId> {
-        // Most calls are the platform's own: with many accounts they are not to be looked through for each.
+        // Most calls are the platform's own: with many accounts, searching all of them for each call is too slow.
         if self.component_token.as_ref().is_some_and(|newest| newest.value == token) {
             return None;
         }

@@ -1,4 +1,4 @@
-//! The platform's side of the message URL: opens what comes with the shared crypto, answers as told.
+//! The platform's side of the message URL: opens what arrives with the shared crypto, and responds as instructed.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -47,7 +47,7 @@ impl AccountSide {
         side
     }
 
-    /// What the next message is answered with; without any, 200 and an empty body.
+    /// Sets the response to the next message; otherwise it is 200 with an empty body.
     pub(crate) fn answer_next(&self, status: StatusCode, body: impl Into<String>) {
         self.answers.lock().unwrap().push_back((status, body.into()));
     }

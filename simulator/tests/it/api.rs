@@ -1,4 +1,4 @@
-//! Where WeChat is strict: tokens, tickets, codes and fields.
+//! The points on which WeChat is strict: tokens, tickets, codes and fields.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -134,7 +134,7 @@ async fn wrong_fields_are_refused_with_the_documented_code() {
 }
 
 #[tokio::test]
-async fn codes_serve_once_and_expire() {
+async fn codes_work_once_and_expire() {
     let wechat = Harness::start().await;
     let token = wechat.component_token().await;
     let code = wechat.pre_auth_code(&token).await;
@@ -153,7 +153,7 @@ async fn codes_serve_once_and_expire() {
 }
 
 #[tokio::test]
-async fn one_consent_may_carry_two_codes_that_both_serve() {
+async fn one_consent_may_carry_two_codes_that_both_work() {
     let wechat = Harness::start().await;
     wechat.simulator.set_behaviour(Behaviour { codes: Codes::Different, ..Behaviour::default() });
     let token = wechat.component_token().await;
@@ -166,7 +166,7 @@ async fn one_consent_may_carry_two_codes_that_both_serve() {
 }
 
 #[tokio::test]
-async fn a_new_consent_kills_the_grant_before_it() {
+async fn a_new_consent_replaces_the_earlier_grant() {
     let wechat = Harness::start().await;
     let token = wechat.component_token().await;
     let account = Harness::account();
@@ -186,7 +186,7 @@ async fn a_new_consent_kills_the_grant_before_it() {
 }
 
 #[tokio::test]
-async fn revocation_kills_tokens_and_codes() {
+async fn revocation_invalidates_tokens_and_codes() {
     let wechat = Harness::start().await;
     let token = wechat.component_token().await;
     let account = Harness::account();
@@ -202,7 +202,7 @@ async fn revocation_kills_tokens_and_codes() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_stays_or_rotates_as_the_mode_says() {
+async fn a_refresh_token_stays_or_rotates_as_configured() {
     let wechat = Harness::start().await;
     let token = wechat.component_token().await;
     let account = Harness::account();
@@ -221,7 +221,7 @@ async fn a_refresh_token_stays_or_rotates_as_the_mode_says() {
 }
 
 #[tokio::test]
-async fn tokens_of_the_wrong_kind_are_told_apart() {
+async fn tokens_of_the_wrong_kind_are_distinguished() {
     let wechat = Harness::start().await;
     let token = wechat.component_token().await;
     let consent = wechat.simulator.authorize_without_link(&Harness::account()).unwrap();

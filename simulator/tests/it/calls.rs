@@ -1,4 +1,4 @@
-//! What holds for every API: methods, tokens, permission sets, bodies.
+//! Rules for every API: methods, tokens, permission sets, bodies.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -77,7 +77,7 @@ async fn the_kind_of_token_belongs_to_the_api_and_not_to_the_path() {
 }
 
 #[tokio::test]
-async fn the_token_of_a_grant_that_was_taken_back_is_refused_for_that() {
+async fn the_token_of_a_withdrawn_grant_is_refused_as_such() {
     let wechat = Harness::start().await;
     let token = wechat.token_of(&Harness::account()).await;
     assert!(wechat.simulator.unauthorize(&Harness::account()).is_some());
@@ -87,7 +87,7 @@ async fn the_token_of_a_grant_that_was_taken_back_is_refused_for_that() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_missing_or_given_twice_is_never_right() {
+async fn a_token_that_is_missing_or_sent_twice_is_never_right() {
     let wechat = Harness::start().await;
     let token = wechat.token_of(&Harness::account()).await;
     let body = typing().to_string();
@@ -106,7 +106,7 @@ async fn a_token_that_is_missing_or_given_twice_is_never_right() {
 }
 
 #[tokio::test]
-async fn what_a_service_gets_wrong_is_no_fault_of_the_platform() {
+async fn a_services_mistake_is_not_the_platforms_fault() {
     let wechat = Harness::start().await;
     let token = wechat.token_of(&Harness::account()).await;
     let query = format!("access_token={token}");

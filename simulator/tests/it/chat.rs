@@ -31,7 +31,7 @@ async fn page(wechat: &Harness) -> String {
     get(wechat, &format!("/chat/{}", account().appid)).await.1
 }
 
-/// Sends the form, which leads back to the page.
+/// Sends the form, which redirects to the page.
 async fn post(wechat: &Harness, fields: &[(&str, &str)]) {
     let path = format!("/chat/{}", account().appid);
     let body = Serializer::new(String::new()).extend_pairs(fields).finish();
@@ -119,7 +119,7 @@ async fn only_our_own_styles_and_script_are_let_in() {
 }
 
 #[tokio::test]
-async fn an_empty_answer_and_a_broken_one_are_told_apart() {
+async fn an_empty_response_and_a_broken_one_are_distinguished() {
     let wechat = authorized().await;
     let platform = AccountSide::start(&wechat.simulator).await;
     post(&wechat, &[("text", "one")]).await;
@@ -159,7 +159,7 @@ async fn buttons_cause_events_and_a_picture() {
 }
 
 #[tokio::test]
-async fn the_buttons_fit_the_kind_of_account() {
+async fn the_buttons_match_the_kind_of_account() {
     let wechat = authorized().await;
     let program = Account::demo().pop().unwrap();
     let _ = wechat.simulator.authorize_without_link(&program.appid).unwrap();
@@ -217,7 +217,7 @@ async fn of_several_articles_only_an_event_brings_more_than_the_first() {
 }
 
 #[tokio::test]
-async fn customer_service_messages_stand_in_the_conversation() {
+async fn customer_service_messages_appear_in_the_conversation() {
     let wechat = Harness::start().await;
     let component = wechat.component_token().await;
     let consent = wechat.simulator.authorize_without_link(&account().appid).unwrap();
@@ -241,7 +241,7 @@ async fn customer_service_messages_stand_in_the_conversation() {
 }
 
 #[tokio::test]
-async fn conversations_are_apart_and_bounded() {
+async fn conversations_are_separate_and_bounded() {
     let wechat = authorized().await;
     AccountSide::start(&wechat.simulator).await;
     let other = Account::demo().pop().unwrap();
@@ -258,7 +258,7 @@ async fn conversations_are_apart_and_bounded() {
 }
 
 #[tokio::test]
-async fn the_page_is_no_call_of_a_platform_and_no_fault_reaches_it() {
+async fn the_page_is_not_recorded_as_a_call_and_no_fault_affects_it() {
     let wechat = authorized().await;
     wechat.simulator.inject(Fault::BadGateway.on(paths::ANY));
     assert!(page(&wechat).await.contains("还没有消息"));

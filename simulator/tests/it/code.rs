@@ -1,4 +1,4 @@
-//! The way of a mini program's code: template, commit, audit, release.
+//! The life of a mini program's code: template, commit, audit, release.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn submit(wechat: &Harness, token: &str, version: &str) -> Value {
     call(wechat, token, "submit_audit", json!({})).await
 }
 
-/// Brings a version to its release.
+/// Takes a version to its release.
 async fn release(wechat: &Harness, token: &str, version: &str) {
     assert_eq!(errcode(&submit(wechat, token, version).await), 0);
     assert!(wechat.simulator.decide_audit(&Harness::mini_program(), &AuditResult::Passed).is_some());

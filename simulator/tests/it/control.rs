@@ -1,4 +1,4 @@
-//! The control API: the same powers for another process.
+//! The control API, for another process.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ async fn faults_are_injected_held_released_and_cleared() {
 }
 
 #[tokio::test]
-async fn merchants_and_tickets_are_driven_from_outside() {
+async fn merchants_and_tickets_are_controlled_from_outside() {
     let wechat = Harness::start().await;
     let (_, outcome) = post(&wechat, "ticket", json!({})).await;
     assert_eq!(outcome["answer"], json!({ "kind": "answered", "status": 200, "body": "success" }));
@@ -117,7 +117,7 @@ async fn counters_calls_secrets_and_behaviour_can_be_read_and_set() {
 }
 
 #[tokio::test]
-async fn messages_are_sent_from_outside_and_their_outcome_is_told() {
+async fn messages_are_sent_from_outside_and_their_outcome_is_returned() {
     let wechat = Harness::start().await;
     let platform = AccountSide::start(&wechat.simulator).await;
     let shop = json!({ "appid": "wxshop", "kind": "official-account", "nick_name": "茶馆", "user_name": "gh_shop" });
@@ -183,7 +183,7 @@ async fn codes_are_issued_and_sent_messages_listed_from_outside() {
 }
 
 #[tokio::test]
-async fn users_developers_and_auditors_are_driven_from_outside() {
+async fn users_developers_and_auditors_are_controlled_from_outside() {
     let wechat = Harness::start().await;
     let (shop, program) = (Harness::account(), Harness::mini_program());
     let (one, two) = (wechat.token_of(&shop).await, wechat.token_of(&program).await);

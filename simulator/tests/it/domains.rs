@@ -1,4 +1,4 @@
-//! Domains of mini programs: by the platform's list, or directly.
+//! Domains of mini programs: from the platform's list, or set directly.
 
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ async fn a_platform_registers_domains_fifty_times_a_month() {
 }
 
 #[tokio::test]
-async fn an_account_takes_domains_of_the_platform_only() {
+async fn an_account_accepts_only_domains_of_the_platform() {
     let wechat = Harness::start().await;
     let token = wechat.token_of(&Harness::mini_program()).await;
     let component = wechat.component_token().await;
@@ -99,7 +99,7 @@ async fn web_view_domains_come_from_the_platform_or_directly() {
 }
 
 #[tokio::test]
-async fn platform_and_account_have_a_check_file_each() {
+async fn platform_and_account_each_have_a_check_file() {
     let wechat = Harness::start().await;
     let token = wechat.token_of(&Harness::mini_program()).await;
     let component = wechat.component_token().await;

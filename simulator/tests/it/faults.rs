@@ -1,4 +1,4 @@
-//! Faults as a client sees them, and what had taken effect all the same.
+//! Faults as a client sees them, and what took effect all the same.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use simulator::{CallOutcome, Fault, paths};
 
 use crate::harness::{COMPONENT, Harness, errcode, text, token_body};
 
-/// The platform has a ticket and asks for its token, by itself.
+/// Sends a ticket to the platform, which asks for its token.
 async fn ask(wechat: &Harness) -> reqwest::Result<reqwest::Response> {
     wechat.post_raw(paths::COMPONENT_TOKEN, "", token_body(&wechat.receiver.last_ticket()).to_string()).await
 }
@@ -24,7 +24,7 @@ fn issued(wechat: &Harness) -> u64 {
 }
 
 #[tokio::test]
-async fn a_dropped_call_looks_like_no_answer_at_all() {
+async fn a_dropped_call_looks_like_no_response_at_all() {
     let wechat = with_ticket().await;
     for (fault, issued_after, outcome) in
         [(Fault::DropBefore, 0, CallOutcome::Lost), (Fault::DropAfter, 1, CallOutcome::Done)]
@@ -71,7 +71,7 @@ async fn a_502_page_and_an_errcode_have_no_effect() {
 }
 
 #[tokio::test]
-async fn a_fault_can_hit_one_account_only() {
+async fn a_fault_can_affect_only_one_account() {
     let wechat = Harness::start().await;
     let token = wechat.component_token().await;
     let accounts: Vec<AppId> = wechat.simulator.accounts().into_iter().map(|account| account.appid).collect();

@@ -55,12 +55,12 @@ impl Harness {
         Self { simulator, clock, base, http: client(), receiver }
     }
 
-    /// Posts a body as it is.
+    /// Posts a body unchanged.
     pub(crate) async fn post_raw(&self, path: &str, query: &str, body: String) -> reqwest::Result<reqwest::Response> {
         self.http.post(format!("{}{path}?{query}", self.base)).body(body).send().await
     }
 
-    /// Posts JSON and takes the answer, which must have status 200.
+    /// Posts JSON and returns the response, which must have status 200.
     pub(crate) async fn call(&self, path: &str, token: Option<&str>, body: Value) -> Value {
         let query = token.map(|token| format!("access_token={token}")).unwrap_or_default();
         let response = self.post_raw(path, &query, body.to_string()).await.unwrap();
@@ -93,7 +93,7 @@ impl Harness {
         self.component_call(paths::AUTHORIZER_TOKEN, token, body).await
     }
 
-    /// A token of an account, which authorizes the platform for it.
+    /// A token of an account, which authorizes the platform for this.
     pub(crate) async fn token_of(&self, account: &AppId) -> String {
         let component = self.component_token().await;
         let consent = self.simulator.authorize_without_link(account).unwrap();
@@ -104,7 +104,7 @@ impl Harness {
         self.http.get(format!("{}{path}?{query}", self.base)).send().await.unwrap()
     }
 
-    /// A `GET` with a token and further parameters, answered with JSON.
+    /// A `GET` with a token and further parameters, whose response is JSON.
     pub(crate) async fn get(&self, path: &str, token: &str, parameters: &str) -> Value {
         json_of(self.get_raw(path, &format!("access_token={token}{parameters}")).await).await
     }
@@ -134,7 +134,7 @@ impl Harness {
         json_of(request.body(body).send().await.unwrap()).await
     }
 
-    /// The first account of the demo: an official account.
+    /// The first account of the demo, an official account.
     pub(crate) fn account() -> AppId {
         Account::demo()[0].appid.clone()
     }
@@ -170,7 +170,7 @@ pub(crate) fn text(value: &Value, pointer: &str) -> String {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer} in {value}")).to_owned()
 }
 
-/// 0 where there is no `errcode`.
+/// The `errcode`, or 0 if there is none.
 pub(crate) fn errcode(value: &Value) -> i64 {
     value["errcode"].as_i64().unwrap_or_default()
 }
@@ -199,7 +199,7 @@ impl Receiver {
         receiver
     }
 
-    /// What the next pushes are answered with; afterwards 200 `success` again.
+    /// Sets the responses to the next pushes; afterwards 200 `success` again.
     pub(crate) fn answer_next(&self, answers: &[(StatusCode, &'static str)]) {
         self.answers.lock().unwrap().extend(answers.iter().rev());
     }
@@ -251,8 +251,8 @@ async fn receive(
     receiver.answers.lock().unwrap().pop().unwrap_or((StatusCode::OK, "success"))
 }
 
-/// The text of an element that occurs once. WeChat does not escape what people type, so what arrives need not be XML: the
-/// text reaches to the last end of the element.
+/// The text of an element that occurs once. WeChat does not escape what people type, so what arrives need not be XML:
+/// the text extends to the last end tag of the element.
 pub(crate) fn element(document: &str, name: &str) -> Option<String> {
     let (_, from) = document.split_once(&format!("<{name}>"))?;
     let (inside, _) = from.rsplit_once(&format!("</{name}>"))?;

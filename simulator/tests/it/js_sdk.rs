@@ -18,7 +18,7 @@ async fn ticket(wechat: &Harness, kind: &str) -> String {
     text(&wechat.get(TICKETS, &token, &format!("&type={kind}")).await, "/ticket")
 }
 
-/// What a page at `url` hands over that was signed for `signed`.
+/// The configuration of a page at `url` that was signed for `signed`.
 fn config(ticket: &str, signed: &str, url: &str) -> PageConfig {
     let (timestamp, nonce) = (1_700_000_000, "Wm3WZYTPz0wzccnW");
     let text = format!("jsapi_ticket={ticket}&noncestr={nonce}&timestamp={timestamp}&url={signed}");
@@ -27,7 +27,7 @@ fn config(ticket: &str, signed: &str, url: &str) -> PageConfig {
 }
 
 #[tokio::test]
-async fn a_page_is_ready_where_its_own_address_was_signed_with_a_ticket_of_its_account() {
+async fn a_page_is_ready_if_its_own_url_was_signed_with_a_ticket_of_its_account() {
     let wechat = Harness::start().await;
     wechat.simulator.set_web_domains(vec!["localhost".to_owned()]);
     let first = ticket(&wechat, "jsapi").await;
@@ -53,7 +53,7 @@ async fn a_page_is_ready_where_its_own_address_was_signed_with_a_ticket_of_its_a
 }
 
 #[tokio::test]
-async fn another_process_learns_what_the_page_would_without_a_ticket() {
+async fn another_process_gets_the_pages_result_without_a_ticket() {
     let wechat = Harness::start().await;
     wechat.simulator.set_web_domains(vec!["localhost".to_owned()]);
     let ticket = ticket(&wechat, "jsapi").await;
@@ -75,7 +75,7 @@ async fn another_process_learns_what_the_page_would_without_a_ticket() {
 }
 
 #[tokio::test]
-async fn each_ticket_of_the_js_sdk_is_another_one_and_the_quota_can_be_used_up() {
+async fn each_ticket_of_the_js_sdk_is_new_and_the_quota_can_be_used_up() {
     let wechat = Harness::start().await;
     let token = wechat.token_of(&Harness::account()).await;
     let ask = async || wechat.get(TICKETS, &token, "&type=jsapi").await;

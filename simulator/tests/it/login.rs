@@ -1,4 +1,4 @@
-//! What users of mini programs hand over.
+//! Logins and phone numbers of mini programs' users.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn session(wechat: &Harness, component: &str, code: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_code_of_a_login_serves_once_and_for_five_minutes() {
+async fn a_login_code_works_once_and_for_five_minutes() {
     let wechat = Harness::start().await;
     wechat.token_of(&Harness::mini_program()).await;
     let component = wechat.component_token().await;
@@ -42,7 +42,7 @@ async fn a_code_of_a_login_serves_once_and_for_five_minutes() {
 }
 
 #[tokio::test]
-async fn a_login_takes_the_components_token_under_its_literal_name_and_both_appids() {
+async fn a_login_requires_the_components_token_under_its_literal_name_and_both_appids() {
     let wechat = Harness::start().await;
     let account = wechat.token_of(&Harness::mini_program()).await;
     let component = wechat.component_token().await;

@@ -1,6 +1,6 @@
-//! The simulator seen from outside, over HTTP: the calls a platform makes, the pages a merchant sees, the pushes.
+//! The simulator seen from outside, over HTTP: the calls of a platform, the pages of a merchant, the pushes.
 //!
-//! `cfg(test)` says to clippy what is plain to everybody else: that helpers here may unwrap.
+//! `cfg(test)` tells clippy that helpers here may unwrap.
 
 #[cfg(test)]
 mod account_side;

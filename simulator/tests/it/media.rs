@@ -1,4 +1,4 @@
-//! Media: what may be uploaded, and what comes back.
+//! Media: which uploads are accepted, and what comes back.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn a_picture_of_10_mb_comes_back_to_the_byte() {
 }
 
 #[tokio::test]
-async fn a_video_is_answered_with_where_it_is() {
+async fn a_video_is_answered_with_its_url() {
     let wechat = Harness::start().await;
     let token = wechat.token_of(&Harness::mini_program()).await;
     let video = sample_video(5 * MIB);
@@ -86,7 +86,7 @@ async fn media_belong_to_one_account_and_live_three_days() {
 }
 
 #[tokio::test]
-async fn a_mini_programs_material_for_an_audit_is_told_apart_by_its_bytes() {
+async fn the_format_of_material_for_an_audit_is_known_by_its_bytes() {
     let wechat = Harness::start().await;
     let token = wechat.token_of(&Harness::mini_program()).await;
     let query = format!("access_token={token}");

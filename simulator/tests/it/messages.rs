@@ -1,4 +1,4 @@
-//! Messages of authorized accounts: what is in them, how they are sealed, and how an answer is judged.
+//! Messages of authorized accounts: their content, their sealing, and the check of a response.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn hello() -> Message {
     Message::text(&account(), FOLLOWER, "hello")
 }
 
-/// Sends one message and answers it with this body.
+/// Sends one message and responds with this body.
 async fn answered_with(body: &str) -> MessageOutcome {
     let wechat = Harness::start().await;
     AccountSide::start(&wechat.simulator).await.answer_next(StatusCode::OK, body);
@@ -84,7 +84,7 @@ async fn a_message_sent_again_is_the_same_message_under_another_seal() {
 }
 
 #[tokio::test]
-async fn a_given_id_and_time_and_any_xml_are_sent_as_they_are() {
+async fn a_given_id_and_time_and_any_xml_are_sent_unchanged() {
     let wechat = Harness::start().await;
     let platform = AccountSide::start(&wechat.simulator).await;
     let fixed = hello().with("MsgId", "7").with("CreateTime", "1600000000");
@@ -118,7 +118,7 @@ async fn a_sealed_message_can_be_sent_twice_or_tampered_with() {
 }
 
 #[tokio::test]
-async fn an_empty_body_and_success_say_nothing_and_are_valid() {
+async fn an_empty_body_and_success_are_valid_without_a_reply() {
     for body in ["", "success"] {
         let outcome = answered_with(body).await;
         assert!(outcome.is_empty(), "{outcome:?}");
@@ -160,7 +160,7 @@ async fn every_kind_of_reply_is_known() {
 }
 
 #[tokio::test]
-async fn replies_that_are_not_sealed_as_they_must_be_are_garbage() {
+async fn replies_that_are_not_sealed_correctly_are_garbage() {
     let inner = reply(&account(), FOLLOWER, "text", "<Content>hi</Content>");
     let good = sealed(&keyring(COMPONENT, TOKEN), &inner);
     for (body, fault) in [
@@ -184,7 +184,7 @@ async fn replies_that_are_not_sealed_as_they_must_be_are_garbage() {
 }
 
 #[tokio::test]
-async fn replies_whose_content_does_not_fit_are_garbage() {
+async fn replies_with_wrong_content_are_garbage() {
     let text = "<Content>hi</Content>";
     let unswapped = Account { user_name: FOLLOWER.to_owned(), ..account() };
     for (inner, fault) in [

@@ -1,4 +1,4 @@
-//! Open accounts, and the unionid that they give.
+//! Open accounts, and the unionid that they provide.
 
 use serde_json::{Value, json};
 use simulator::Account;
@@ -9,14 +9,14 @@ async fn call(wechat: &Harness, token: &str, name: &str, body: Value) -> Value {
     wechat.call(&format!("/cgi-bin/open/{name}"), Some(token), body).await
 }
 
-/// A token of an official account that lets its open account be managed.
+/// A token of an official account that permits managing its open account.
 async fn token_of(wechat: &Harness, account: Account) -> String {
     wechat.simulator.put_account(Account { func_ids: vec![2, 3, 24], ..account.clone() });
     wechat.token_of(&account.appid).await
 }
 
 #[tokio::test]
-async fn an_open_account_is_made_bound_and_left() {
+async fn an_open_account_is_created_bound_and_left() {
     let wechat = Harness::start().await;
     let [first, second, ..] = &Account::demo()[..] else { panic!("a demo") };
     let (one, two) = (token_of(&wechat, first.clone()).await, token_of(&wechat, second.clone()).await);
@@ -38,7 +38,7 @@ async fn an_open_account_is_made_bound_and_left() {
 }
 
 #[tokio::test]
-async fn an_open_account_takes_five_accounts_of_its_owner() {
+async fn an_open_account_has_room_for_five_accounts_of_its_owner() {
     let wechat = Harness::start().await;
     let _unsent = wechat.simulator.add_authorized_accounts(6);
     let mut accounts =

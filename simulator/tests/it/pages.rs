@@ -49,7 +49,7 @@ impl<'a> Link<'a> {
     }
 }
 
-/// The code in the redirect, which must lead back to the callback with its own query untouched.
+/// The code in the redirect, which must lead back to the callback with its own query unchanged.
 fn code_of(response: &reqwest::Response) -> String {
     assert_eq!(response.status(), 303);
     let back = Url::parse(response.headers()["location"].to_str().unwrap()).unwrap();
@@ -182,7 +182,7 @@ async fn a_merchant_who_cancels_grants_nothing() {
 }
 
 #[tokio::test]
-async fn push_and_redirect_come_as_the_delivery_says() {
+async fn push_and_redirect_arrive_as_configured() {
     for (delivery, status, pushes) in
         [(Delivery::PushFirst, 303, 1), (Delivery::PushOnly, 200, 1), (Delivery::RedirectOnly, 303, 0)]
     {

@@ -18,7 +18,7 @@ fn guide() -> Value {
 }
 
 #[tokio::test]
-async fn a_guide_takes_the_account_token_and_is_checked() {
+async fn a_guide_requires_the_account_token_and_is_checked() {
     let wechat = Harness::start().await;
     let token = wechat.token_of(&Harness::mini_program()).await;
     let component = wechat.component_token().await;

@@ -1,4 +1,4 @@
-//! Pushes: what is in them, how they are sealed, and what is recorded.
+//! Pushes: their content, their sealing, and the record of them.
 
 use std::time::Duration;
 

@@ -40,7 +40,7 @@ async fn calls_count_until_the_day_ends_in_beijing_or_the_quota_is_cleared() {
 }
 
 #[tokio::test]
-async fn a_quota_is_cleared_ten_times_a_month_the_platforms_apart() {
+async fn a_quota_is_cleared_ten_times_a_month_the_platforms_separately() {
     let wechat = Harness::start().await;
     let account = Harness::account();
     let token = wechat.token_of(&account).await;

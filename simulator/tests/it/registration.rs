@@ -1,4 +1,4 @@
-//! Registration of mini programs, as it is since 2026-04-30.
+//! Registration of mini programs, as of 2026-04-30.
 
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ async fn a_person_may_refuse_and_a_task_lives_a_day() {
 }
 
 #[tokio::test]
-async fn what_was_before_is_out_of_service_and_wrong_data_are_refused() {
+async fn the_earlier_interface_is_removed_and_wrong_data_are_refused() {
     let wechat = Harness::start().await;
     let token = wechat.component_token().await;
     let gone = wechat.call("/cgi-bin/component/fastregisterweapp", Some(&token), company()).await;

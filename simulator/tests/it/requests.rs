@@ -1,4 +1,4 @@
-//! What is remembered of requests, to the byte.
+//! The record of requests, to the byte.
 
 use http::Method;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::harness::{Harness, errcode};
 const TYPING: &str = "/cgi-bin/message/custom/typing";
 
 #[tokio::test]
-async fn a_request_is_remembered_as_it_came() {
+async fn a_request_is_recorded_unchanged() {
     let wechat = Harness::start().await;
     let token = wechat.token_of(&Harness::account()).await;
     let body: Vec<u8> = (0..=u8::MAX).collect();
@@ -63,7 +63,7 @@ async fn a_fault_can_refuse_the_token_of_one_account_until_it_is_cleared() {
 }
 
 #[tokio::test]
-async fn an_answer_can_have_other_headers_or_be_another_one_and_takes_effect() {
+async fn a_response_can_be_changed_or_replaced_and_the_call_takes_effect() {
     let wechat = Harness::start().await;
     let token = wechat.token_of(&Harness::account()).await;
     let ask = async || {
@@ -92,7 +92,7 @@ async fn an_answer_can_have_other_headers_or_be_another_one_and_takes_effect() {
 }
 
 #[tokio::test]
-async fn an_answer_can_end_or_wait_in_the_middle_of_its_body() {
+async fn a_response_can_end_or_wait_in_the_middle_of_its_body() {
     let wechat = Harness::start().await;
     let token = wechat.token_of(&Harness::account()).await;
     let ask = async || {
@@ -119,7 +119,7 @@ async fn an_answer_can_end_or_wait_in_the_middle_of_its_body() {
 }
 
 #[tokio::test]
-async fn a_token_can_be_replaced_while_a_call_is_on_its_way() {
+async fn a_token_can_be_replaced_while_a_call_is_in_progress() {
     let wechat = Harness::start().await;
     let account = Harness::account();
     let token = wechat.token_of(&account).await;

@@ -1,11 +1,11 @@
-//! Customer-service messages: what is refused, and what is known of those that were accepted.
+//! Customer-service messages: which are refused, and what is recorded of those that were accepted.
 
 use serde_json::{Value, json};
 use simulator::{Account, SecretKind, paths};
 
 use crate::harness::{Harness, errcode, text};
 
-/// The token that an exchange of this code issues.
+/// The token from an exchange of this code.
 async fn token_for(wechat: &Harness, component_token: &str, code: &str) -> String {
     text(&wechat.exchange(component_token, code).await, "/authorization_info/authorizer_access_token")
 }
@@ -50,7 +50,7 @@ async fn wrong_bodies_are_refused_with_wechats_codes() {
 }
 
 #[tokio::test]
-async fn an_account_that_did_not_grant_customer_service_cannot_be_spoken_for() {
+async fn no_message_is_sent_for_an_account_that_did_not_grant_customer_service() {
     let wechat = Harness::start().await;
     let component = wechat.component_token().await;
     let shop = Account { func_ids: vec![2, 3], ..Account::demo().remove(0) };

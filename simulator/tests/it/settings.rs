@@ -19,7 +19,7 @@ async fn profile_and_categories_can_be_read() {
 }
 
 #[tokio::test]
-async fn testers_come_and_go() {
+async fn testers_are_added_and_removed() {
     let wechat = Harness::start().await;
     let token = wechat.token_of(&Harness::mini_program()).await;
     let call = async |name: &str, body: Value| wechat.call(&format!("/wxa/{name}"), Some(&token), body).await;

@@ -54,7 +54,7 @@ async fn every_answered_change_is_in_the_file() {
 }
 
 #[tokio::test]
-async fn a_snapshot_turns_the_world_back() {
+async fn a_snapshot_restores_the_world() {
     let wechat = Harness::start().await;
     let token = wechat.component_token().await;
     let snapshot = wechat.simulator.snapshot().unwrap();
@@ -67,7 +67,7 @@ async fn a_snapshot_turns_the_world_back() {
 }
 
 #[tokio::test]
-async fn what_services_have_done_outlives_a_restart() {
+async fn the_effects_of_services_calls_survive_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let clock = clock();
     let started = async || {
@@ -123,7 +123,7 @@ async fn every_kind_of_secret_is_listed() {
 }
 
 #[tokio::test]
-async fn serving_ends_when_told_to_and_frees_the_port() {
+async fn serving_ends_on_shutdown_and_frees_the_port() {
     let simulator = Simulator::new(options(clock())).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::{Harness, errcode, text};
 
 #[tokio::test]
-async fn followers_are_known_and_those_who_left_say_nothing() {
+async fn followers_have_profiles_and_those_who_left_have_none() {
     let wechat = Harness::start().await;
     let account = Harness::account();
     let token = wechat.token_of(&account).await;
@@ -30,7 +30,7 @@ async fn followers_are_known_and_those_who_left_say_nothing() {
 }
 
 #[tokio::test]
-async fn at_most_a_hundred_are_asked_about_at_once() {
+async fn at_most_a_hundred_users_are_queried_at_once() {
     let wechat = Harness::start().await;
     let token = wechat.token_of(&Harness::account()).await;
     wechat.simulator.follow(&Harness::account(), "o1");

@@ -1,4 +1,4 @@
-//! Web login: what becomes of the code that WeChat's page hands out.
+//! Web login: the use of the code that WeChat's page issues.
 
 mod console;
 mod page;
@@ -26,7 +26,7 @@ fn set(wechat: &Harness, web_login: WebLoginBehaviour) {
     wechat.simulator.set_behaviour(Behaviour { web_login, ..wechat.simulator.behaviour() });
 }
 
-/// `GET` with the parameters that every call of the component has below `/sns/oauth2/`.
+/// `GET` with the parameters that every call of the component below `/sns/oauth2/` has.
 async fn call(wechat: &Harness, path: &str, component: &str, account: &AppId, rest: &str) -> Value {
     let query = format!("appid={account}&component_appid={COMPONENT}&component_access_token={component}&{rest}");
     json_of(wechat.get_raw(path, &query).await).await
@@ -80,7 +80,7 @@ async fn a_code_is_exchanged_once_and_within_five_minutes() {
 }
 
 #[tokio::test]
-async fn an_exchange_takes_the_components_token_and_the_permission_set() {
+async fn an_exchange_requires_the_components_token_and_the_permission_set() {
     let wechat = Harness::start().await;
     let account = wechat.token_of(&Harness::account()).await;
     let component = wechat.component_token().await;
@@ -220,7 +220,7 @@ async fn a_restart_forgets_no_code_no_token_and_no_visitor() {
 }
 
 #[tokio::test]
-async fn web_logins_are_driven_from_outside() {
+async fn web_logins_are_controlled_from_outside() {
     let wechat = authorized().await;
     let component = wechat.component_token().await;
     let send = async |method: reqwest::Method, route: &str, body: Value| {

@@ -1,5 +1,5 @@
-//! What account-api adds to a page of accounts and to a look-up: one at a time to a warm process, with a table that answers
-//! at once. How long DynamoDB takes for a page does not depend on how many accounts there are.
+//! What account-api adds to a page of accounts and to a look-up: one request at a time to a warm process, with a table
+//! that responds at once. How long DynamoDB takes for a page does not depend on the number of accounts.
 
 use std::time::Instant;
 
@@ -52,17 +52,17 @@ pub(crate) fn measure(report: &mut Report) {
     }
 }
 
-/// What a service asks, as API Gateway hands it on.
+/// A service's request as an event of API Gateway.
 fn asks(path: &str, query: &str) -> String {
     HttpEvent::new("GET", path).query(query).iam(SERVICE).build().to_string()
 }
 
-/// A service asks for a page of accounts.
+/// The request for a page of accounts.
 pub(crate) fn page_event() -> String {
     asks("/accounts", "limit=100")
 }
 
-/// A table of which every list begins with the same accounts, as many as are asked for.
+/// A table in which every list begins with the same accounts, as many as requested.
 pub(crate) fn table(operation: &str, request: &Request) -> String {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let answer = match operation {

@@ -3,19 +3,19 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Builds one function, and returns where its binary is.
+/// Builds one function, and returns the path of its binary.
 pub(crate) fn function(name: &str) -> PathBuf {
     cargo(&["--package", name, "--bin", name]);
     release_folder().join(name)
 }
 
-/// Builds the function that does nothing, from the same dependencies as ticket-push.
+/// Builds the function that does nothing, with the same dependencies as ticket-push.
 pub(crate) fn nothing() -> PathBuf {
     cargo(&["--package", "ticket-push", "--example", "nothing"]);
     release_folder().join("examples/nothing")
 }
 
-/// `target`, which has everything that is built or installed.
+/// `target`, which contains everything that is built or installed.
 pub(crate) fn target_folder() -> PathBuf {
     release_folder().parent().expect("a folder of target").to_owned()
 }
@@ -30,8 +30,8 @@ fn cargo(target: &[&str]) {
     assert!(status.expect("cargo starts").success(), "{target:?} does not build");
 }
 
-/// `target/release`, of which this program stands in `deps`.
+/// `target/release`; this program is in its `deps`.
 fn release_folder() -> PathBuf {
     let this = std::env::current_exe().expect("it runs");
-    this.ancestors().nth(2).expect("it stands in a folder of target").to_owned()
+    this.ancestors().nth(2).expect("it is in a folder of target").to_owned()
 }

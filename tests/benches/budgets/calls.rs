@@ -1,5 +1,5 @@
-//! What token-api adds to reading the table, and wechat-calls to a call made directly: one at a time to warm processes, with
-//! a table and a WeChat that answer at once. The direct calls are made in the same run, by turns.
+//! What token-api adds to reading the table, and wechat-calls to a call made directly: one request at a time to warm
+//! processes, with a table and a WeChat that respond at once. The direct calls are made in the same run, alternately.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -25,7 +25,7 @@ pub(crate) const ACCOUNT: &str = "wx0000000000000007";
 /// A service, as IAM names it.
 pub(crate) const SERVICE: &str = "arn:aws:sts::123456789012:assumed-role/crm/session";
 
-/// What can be passed on, each way.
+/// The largest body that can be passed on, each way.
 const LARGEST: usize = 4 * 1024 * 1024;
 
 pub(crate) fn measure(report: &mut Report) {
@@ -94,7 +94,7 @@ fn timed(function: &Function, event: &str) -> Vec<f64> {
     times.collect()
 }
 
-/// A connection to WeChat that is kept, as a service has one.
+/// A connection to WeChat that is kept open, like a service's.
 struct Direct(BufReader<TcpStream>);
 
 impl Direct {

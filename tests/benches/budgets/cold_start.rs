@@ -1,9 +1,8 @@
-//! From the start of a process to its first answer, over plain HTTP and over TLS; and what a push costs once the process
-//! is warm.
+//! The time from the start of a process to its first response, over plain HTTP and over TLS; and the cost of a push
+//! once the process is warm.
 //!
-//! Lambda starts a function with more CPU than it gives it afterwards. So what is not done by the time that it asks for
-//! its first event is paid for at a fraction of a core: this is measured too, where the machine lets a process be
-//! confined.
+//! Lambda starts a function with more CPU than it gives it afterwards. So what is not done before it asks for its first
+//! event is paid for at a fraction of a core. This is measured too, where a process can be confined.
 
 use std::path::PathBuf;
 
@@ -16,13 +15,13 @@ use crate::report::{Report, median};
 use crate::share::Share;
 use crate::{accounts, console, messages, renewals};
 
-/// Starts of each program, by turns, so that whatever else the machine does meets both.
+/// Starts of each program, alternately, so that other load on the machine affects both.
 const STARTS: u32 = 60;
 
-/// Starts of each program over TLS, where there are five.
+/// Starts of each of the five programs over TLS.
 const STARTS_OVER_TLS: u32 = 30;
 
-/// Pushes to a function that is warm.
+/// Pushes to a warm function.
 const PUSHES: u32 = 20;
 
 /// The memory of the functions in `template.yaml`.
@@ -31,10 +30,10 @@ const MEMORY: u32 = 256;
 /// The CPU time of ticket-push over TLS, in times that of a function that does nothing.
 const CPU_OVER_TLS: f64 = 5.0;
 
-/// Milliseconds from the first event of ticket-push to its answer, with [`MEMORY`].
+/// Milliseconds from the first event of ticket-push to its response, with [`MEMORY`].
 const FIRST_ANSWER: f64 = 12.0;
 
-/// Accounts that the refresher finds due in its first run: one a shard.
+/// Due accounts in the refresher's first run: one in each shard.
 const DUE: u32 = 4;
 
 pub(crate) fn measure(report: &mut Report) {
@@ -79,24 +78,24 @@ fn over_http(report: &mut Report) {
     report.at_most("one ticket push: reads", 0.0, per_push(&["GetItem", "Query", "GetSecretValue"]), "", "");
 }
 
-/// A function, what it finds and what it is asked first.
+/// A function, its environment and its first event.
 struct Candidate {
     name: &'static str,
     program: PathBuf,
     variables: Vec<(&'static str, String)>,
     event: String,
-    /// A part of its answer.
+    /// A part of its response.
     expected: &'static str,
     measured: Vec<Start>,
 }
 
-/// One start, in seconds.
+/// The times of one start, in seconds.
 struct Start {
-    /// Until it asks for an event.
+    /// The time until it asks for an event.
     init: f64,
-    /// CPU time of that.
+    /// The CPU time until then.
     init_cpu: f64,
-    /// From the first event to its answer, confined.
+    /// The time from the first event to its response, confined.
     first: f64,
     /// CPU time of the first event, until the function asks for the next.
     first_cpu: f64,

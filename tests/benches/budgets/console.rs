@@ -1,8 +1,8 @@
-//! What the console adds to a page with 100,000 accounts: one page at a time to a warm process, with a table that answers at
-//! once.
+//! What the console adds to a page with 100,000 accounts: one page at a time to a warm process, with a table that
+//! responds at once.
 //!
-//! Lists of accounts are an index, so a page of one takes the same time however long it is; what does depend on the number is
-//! bounded, and the stand-in goes to the bound: it says of every count that there is more.
+//! Lists of accounts come from an index, so a page of one takes the same time however long it is. What does depend on
+//! the number is bounded, and the table here reaches the bound: every count says that there is more.
 
 use std::time::Instant;
 
@@ -69,7 +69,7 @@ pub(crate) fn measure(report: &mut Report) {
     by_name(report, &function);
 }
 
-/// A name is compared with account after account, for two seconds a page: this is how many that are.
+/// A name is compared with one account after another, for two seconds a page: this measures how many.
 fn by_name(report: &mut Report, function: &Function) {
     let page = page_of(function, &asks("/console/accounts", "q=nobody-has-this-name"));
     let (before, _) = page.split_once(" accounts compared so far").expect("it is said how many");
@@ -78,7 +78,7 @@ fn by_name(report: &mut Report, function: &Function) {
     report.at_least("accounts compared with a name in one page", 10_000.0, compared, "", "in two seconds");
 }
 
-/// The page that answers an event.
+/// The page in response to an event.
 fn page_of(function: &Function, event: &str) -> String {
     let (_, answer) = function.invoke(event);
     let answer: Value = serde_json::from_str(&answer).expect("an answer in JSON");
@@ -86,19 +86,19 @@ fn page_of(function: &Function, event: &str) -> String {
     answer["body"].as_str().expect("a page").to_owned()
 }
 
-/// What an operator's browser asks for, as API Gateway hands it on.
+/// A request of an operator's browser as an event of API Gateway.
 fn asks(path: &str, query: &str) -> String {
     let lineage = Digest::of(&["console-lineage", FORM_TOKEN]);
     let cookie = format!("__Host-console=li.{OPERATOR}.{}.{SECRET}", lineage.as_str());
     HttpEvent::new("GET", path).query(query).cookie(&cookie).header("accept-language", "en").build().to_string()
 }
 
-/// An operator looks at the overview.
+/// The request for the overview.
 pub(crate) fn overview_event() -> String {
     asks("/console", "")
 }
 
-/// What the console finds in its environment: also the function that says which platform it is.
+/// The console's environment, including the function that returns the platform's appid.
 pub(crate) fn variables(line: &Line, aws: &Aws) -> Vec<(&'static str, String)> {
     let body = json!({ "component_appid": COMPONENT }).to_string();
     let platform = json!({ "statusCode": 200, "body": body }).to_string();
@@ -218,7 +218,7 @@ fn operator(key: &Value) -> Value {
     item
 }
 
-/// It was bound now and has been seen today, so that nothing is written.
+/// The browser was bound now and has been seen today, so that nothing is written.
 fn browser(key: &Value) -> Value {
     let now = SystemClock.now();
     let number = |number: i64| json!({ "N": number.to_string() });

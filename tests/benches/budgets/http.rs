@@ -1,7 +1,7 @@
-//! The smallest HTTP server that a measurement can stand on: a thread a connection, an answer for each request.
+//! The smallest HTTP server for a measurement: a thread per connection, a response for each request.
 //!
-//! It answers in some 30 µs, so that what is measured is the program under test. It knows HTTP/1.1 with
-//! `Content-Length` only, which is what the AWS SDK, reqwest and Lambda's runtime client send.
+//! It responds in some 30 µs, so that the program under test dominates. It knows only HTTP/1.1 with `Content-Length`,
+//! which is what the AWS SDK, reqwest and Lambda's runtime client send.
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// A request that came whole.
+/// A complete request.
 pub(crate) struct Request {
     /// Request line and headers, as sent.
     pub(crate) head: String,
@@ -32,7 +32,7 @@ impl Request {
     }
 }
 
-/// An answer, as bytes on the wire.
+/// A response, as bytes on the wire.
 pub(crate) fn answer(status: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     let headers: String = headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
     format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
@@ -43,7 +43,7 @@ pub(crate) fn serve(reply: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static)
     serve_over(None, reply)
 }
 
-/// The same over TLS, where there is a configuration for it.
+/// The same over TLS, if there is a configuration for it.
 pub(crate) fn serve_over(
     tls: Option<Arc<ServerConfig>>,
     reply: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static,
@@ -54,7 +54,7 @@ pub(crate) fn serve_over(
     std::thread::spawn(move || {
         for connection in listener.incoming().flatten() {
             let (reply, tls) = (Arc::clone(&reply), tls.clone());
-            // A client that goes away ends its thread only.
+            // A client that disconnects ends only its thread.
             std::thread::spawn(move || drop(accept(connection, tls, &*reply)));
         }
     });

@@ -1,5 +1,5 @@
-//! What the check of an API key costs token-api: the same request with a key and with an identity of IAM, by turns, to one
-//! warm process; and how often a key is read.
+//! The cost of the check of an API key in token-api: the same request with a key and with an identity of IAM,
+//! alternately, to one warm process; and how often a key is read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -85,7 +85,7 @@ fn invoke(function: &Function, event: &HttpEvent, status: u16) -> f64 {
     (answered - begun).as_secs_f64() * 1e3
 }
 
-/// The answer to a read of one of the keys, which was used today, so that nothing is noted.
+/// The response to a read of one of the keys, which was used today, so that nothing is recorded.
 fn key_in(keys: &[KeyText], request: &Request) -> Option<String> {
     let body: Value = serde_json::from_slice(&request.body).ok()?;
     let partition = body["Key"]["pk"]["S"].as_str()?;

@@ -1,7 +1,7 @@
 //! A function's process as Lambda starts it, and the Runtime API that it polls.
 //!
-//! Measured from before the process exists to the moment its answer is in. A process is given one event after another;
-//! it hangs in `next` in between, which is when its peak memory is read.
+//! The measurement begins before the process exists and ends when its response is in. A process gets one event after
+//! another; between them it waits in `next`, which is when its peak memory is read.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -58,24 +58,24 @@ impl Function {
         Self { child, started, events, answers, polls }
     }
 
-    /// Hands over an event and waits for its answer: when it came, and what it is.
+    /// Sends an event and waits for its response: when it came, and what it is.
     pub(crate) fn invoke(&self, event: &str) -> (Instant, String) {
         self.events.send(event.to_owned()).expect("the Runtime API runs");
         self.answers.recv_timeout(DEADLINE).expect("the function answers")
     }
 
-    /// Waits until the process asks for its next event, and returns when it did. To be called once before each event, or
-    /// never.
+    /// Waits until the process asks for its next event, and returns when it did. Must be called once before each event,
+    /// or never.
     pub(crate) fn await_poll(&self) -> Instant {
         self.polls.recv_timeout(DEADLINE).expect("the function asks for an event")
     }
 
-    /// Leaves the process a share of a core from now on.
+    /// Limits the process to a share of a core from now on.
     pub(crate) fn confine(&self, share: &Share) {
         share.hold(self.child.id());
     }
 
-    /// CPU time that all threads of the process have had so far. Exact while it waits for an event.
+    /// The CPU time of all threads of the process so far. Exact while it waits for an event.
     pub(crate) fn cpu(&self) -> Duration {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it runs");
         let spent = |thread: PathBuf| {
@@ -98,7 +98,7 @@ impl Function {
 
 impl Drop for Function {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }

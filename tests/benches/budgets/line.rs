@@ -1,8 +1,9 @@
-//! The line between a function and what it calls: bare, as the other measurements have it, or TLS as in the cloud.
+//! The line between a function and the services that it calls: plain, as in the other measurements, or TLS as in the
+//! cloud.
 //!
-//! Over TLS each of two hosts has a chain of its own of a root, an intermediate and a leaf with RSA keys of 2048 bits, as
-//! AWS's and WeChat's have. The function finds the two roots behind those of this machine, in a file that
-//! `SSL_CERT_FILE` names: reading some 140 certificates is a part of every start.
+//! Over TLS each of two hosts has its own chain of a root, an intermediate and a leaf with RSA keys of 2048 bits, like
+//! AWS's and WeChat's. The function finds the two roots after this machine's own, in the file that `SSL_CERT_FILE`
+//! names: reading some 140 certificates is a part of every start.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -78,7 +79,7 @@ impl Line {
         serve_over(tls, reply)
     }
 
-    /// The address of what [`Self::serve`] started.
+    /// The URL of what [`Self::serve`] started.
     pub(crate) fn url(&self, host: Host, served: SocketAddr) -> String {
         match self {
             Self::Plain => format!("http://{served}"),
@@ -86,7 +87,7 @@ impl Line {
         }
     }
 
-    /// What a function needs in its environment.
+    /// The variables that a function needs.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Plain => Vec::new(),
@@ -123,7 +124,7 @@ fn chain(host: Host) -> (Certificate, ServerConfig) {
     let key = PrivateKeyDer::try_from(leaf_key.serialize_der()).expect("a key");
     let mut server =
         ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).expect("they belong together");
-    // As DynamoDB and Secrets Manager: HTTP/1.1, whatever else is offered.
+    // Like DynamoDB and Secrets Manager: HTTP/1.1, whatever else is offered.
     server.alpn_protocols = vec![b"http/1.1".to_vec()];
     (root_certificate, server)
 }

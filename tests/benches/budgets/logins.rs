@@ -1,5 +1,5 @@
-//! What web-login takes for a visitor's login, and how many it does in a second: one after the other to a warm process, with
-//! a table and a WeChat that answer at once. With `snsapi_base`: `snsapi_userinfo` takes one more call of WeChat's.
+//! The time of web-login for a visitor's login, and its logins per second: one after the other to a warm process, with
+//! a table and a WeChat that respond at once. With `snsapi_base`: `snsapi_userinfo` takes one more call of WeChat.
 
 use std::thread;
 use std::time::Instant;
@@ -70,7 +70,7 @@ pub(crate) fn measure(report: &mut Report) {
     report.at_least("logins of two processes", 300.0, rate, "/s", "three requests each, one login after the other");
 }
 
-/// A whole login: how long each of its three requests took, in milliseconds.
+/// A whole login: the time of each of its three requests, in milliseconds.
 fn log_in(function: &Function) -> [f64; 3] {
     let login = format!("/login/{ACCOUNT}");
     let query = "scope=snsapi_base&return_url=https%3A%2F%2Fshop.example.com%2Fin&state=0123456789abcdef";
@@ -106,7 +106,7 @@ fn location(answer: &Value) -> Url {
     Url::parse(answer["headers"]["location"].as_str().expect("a redirect")).expect("a URL")
 }
 
-/// A table in which every account logs visitors of one shop in, and every code is one that was made just now.
+/// A table in which every account logs in visitors of one shop, and every code was issued just now.
 fn table(operation: &str, request: &Request) -> String {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let partition = body["Key"]["pk"]["S"].as_str().unwrap_or_default();

@@ -1,15 +1,16 @@
-//! The budgets of the product, measured: `cargo bench --workspace`. A part of them, by the names below:
-//! `cargo bench -p stories -- messages`.
+//! The budgets of the product, measured: `cargo bench --workspace`. One part, by the names below: `cargo bench -p
+//! stories -- messages`.
 //!
-//! One line a budget, but for `peers`, which compares and promises nothing; the exit code is not zero where one does not
-//! hold. What is compared is measured in the same run, by turns, and medians count. The programs are the real ones, built with the release profile; what they talk to are
-//! the smallest stand-ins on loopback. Not part of CI: it takes minutes, and wants a machine that does nothing else.
+//! Prints one line per budget, except for `peers`, which compares and promises nothing; the exit code is not zero if a
+//! budget is exceeded. Compared figures are measured in the same run, alternately, as medians. The programs are the
+//! real ones, built with the release profile; the services that they call are minimal replacements on loopback. Not
+//! part of CI: it takes minutes, and needs a machine that does nothing else.
 
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a measurement ends where it fails, and prints what it found"
+    reason = "a measurement ends where it fails, and prints its results"
 )]
 
 mod accounts;
@@ -55,7 +56,7 @@ const PARTS: [Part; 12] = [
 ];
 
 fn main() -> ExitCode {
-    // Cargo says `--bench`.
+    // Cargo passes `--bench`.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let played = match arguments.first().map(String::as_str) {
         Some(renewals::ROLE) => Some(renewals::serve_as_refresher()),

@@ -1,8 +1,9 @@
-//! What each job costs at each size of memory: the size decides the share of a core, and with it how long a job is
-//! billed. A table and no budget: `template.yaml` has what follows from it, and `docs/performance.md` says why.
+//! The cost of each job at each size of memory: the size determines the share of a core, and so how long a job is
+//! billed. This is a table, not a budget: `template.yaml` has the sizes chosen from it, and `docs/performance.md` says
+//! why.
 //!
-//! What a job waits for in the cloud takes longer than on loopback. That is added as assumed, in [`Job::waits`]: it does
-//! not depend on the memory.
+//! A job's waits in the cloud are longer than on loopback. They are added as assumed, in [`Job::waits`], and do not
+//! depend on the memory.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -20,18 +21,19 @@ use crate::{build, messages, renewals};
 
 const SIZES: [u32; 4] = [128, 256, 512, 1024];
 
-/// Events of a job before it is measured, and measured ones.
+/// Events of a job before the measurement, and in it.
 const WARM_UP: u32 = 3;
 const EVENTS: u32 = 25;
 
 /// Accounts that a run of the refresher renews.
 const DUE: u32 = 64;
 
-/// Dollars for a GB-second on arm64, and for a million requests: `docs/cost.md`.
+/// Dollars per GB-second on arm64, and per million requests: `docs/cost.md`.
 const GB_SECOND: f64 = 0.000_013_333_4;
 const MILLION_REQUESTS: f64 = 0.2;
 
-/// A write or a read of the table, an event for the bus, a call of WeChat's API: from within the region, and to WeChat.
+/// The time of a write or a read of the table, an event for the bus, a call of WeChat's API: within the region, and to
+/// WeChat.
 const TABLE: Duration = Duration::from_millis(5);
 const BUS: Duration = Duration::from_millis(15);
 const WECHAT: Duration = Duration::from_millis(100);
@@ -43,7 +45,7 @@ struct Job {
     event: String,
     /// A part of the answer.
     expected: &'static str,
-    /// What it waits for in the cloud.
+    /// The time that it waits in the cloud.
     waits: Duration,
 }
 
@@ -58,7 +60,7 @@ pub(crate) fn measure(_: &mut Report) {
         job("a push", "ticket-push", &pushes, ticket_event(), "success", TABLE),
         job("a message", "account-push", &pushes, message_event(), "\"statusCode\":200", TABLE + BUS),
         job("a page", "preauth-link", &pushes, page_event(), "\"statusCode\":200", TABLE),
-        // A lease and a write for each, all at once, and the queries of the index one after the other.
+        // A lease and a write for each account, all at once, and the queries of the index one after the other.
         job(
             "a run that renews 64",
             "token-refresher",

@@ -1,8 +1,8 @@
 //! What account-push adds to a message: one at a time to a warm process, with a table, a bus and a reply webhook that
-//! answer at once.
+//! respond at once.
 //!
-//! The function's own binary asks no webhook on loopback. So the one with a webhook is built here, on the function's
-//! library, and this program starts itself with [`ROLE`] to be it.
+//! The function's own binary calls no webhook on loopback. So the one with a webhook is built here, from the function's
+//! library, and this program starts itself with [`ROLE`] to act as it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,13 +28,13 @@ use crate::lambda::Function;
 use crate::platform::{Aws, USER_NAME, message_event};
 use crate::report::{Report, median, percentile_99};
 
-/// The argument with which this program is account-push.
+/// The argument that makes this program act as account-push.
 pub(crate) const ROLE: &str = "account-push";
 
 /// Messages before the measurement: what is read once is read then.
 const WARM_UP: u32 = 20;
 
-/// Messages to each process, by turns.
+/// Messages to each process, alternately.
 const MESSAGES: u32 = 500;
 
 /// Messages of which the requests are counted.

@@ -1,8 +1,8 @@
-//! The same three jobs by what users would write otherwise on Lambda, in one run with ours: Node with the AWS SDK, and
+//! The same three jobs as users would otherwise write them for Lambda, in one run with ours: Node with the AWS SDK, and
 //! Python with boto3 and wechatpy, both in `tests/benches/peers`. Not a budget: a table for `docs/performance.md`.
 //!
-//! All of them poll the same Runtime API and talk to the same stand-ins, and they are started by turns. Ours are the
-//! functions as they are deployed. What the peers need is installed by `tests/benches/peers/install.sh`.
+//! All of them poll the same Runtime API and call the same services on loopback, and they are started alternately. Ours
+//! are the functions as they are deployed. `tests/benches/peers/install.sh` installs what the peers need.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -15,19 +15,20 @@ use crate::platform::{Aws, message_event, ticket_event};
 use crate::report::{Report, median, percentile_99};
 use crate::{build, messages, renewals, sizes};
 
-/// Starts of each function, by turns.
+/// Starts of each function, alternately.
 const STARTS: u32 = 20;
 
 /// Events before the measurement: what is read or compiled once is read or compiled then.
 const WARM_UP: u32 = 50;
 
-/// Events to each function that is warm, by turns.
+/// Events to each warm function, alternately.
 const EVENTS: u32 = 500;
 
-/// Where the peers' sources are.
+/// The folder of the peers' sources.
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers");
 
-/// What Node's runtime says to Node for a function of 256 MB: nine tenths of it for old objects, a twentieth for new.
+/// The options that Node's Lambda runtime passes to Node for a function of 256 MB: nine tenths of it for old objects, a
+/// twentieth for new ones.
 const NODE_HEAP: [&str; 2] = ["--max-old-space-size=230", "--max-semi-space-size=12"];
 
 /// One of the three jobs.
@@ -38,12 +39,12 @@ struct Job {
     /// The peers' module.
     module: &'static str,
     event: String,
-    /// What a right answer contains.
+    /// A part of the right response.
     answered: &'static str,
     table: fn(&str, &Request) -> String,
 }
 
-/// A function under test, and the AWS that it talks to.
+/// A function under test, and the AWS services that it calls.
 struct Candidate<'a> {
     job: &'a Job,
     language: &'static str,
@@ -55,7 +56,7 @@ struct Candidate<'a> {
     lines: String,
 }
 
-/// What was measured of it, in milliseconds and MiB.
+/// Its measurements, in milliseconds and MiB.
 #[derive(Default)]
 struct Measured {
     cold: Vec<f64>,
@@ -70,7 +71,7 @@ pub(crate) fn measure(_: &mut Report) {
     let installed = build::target_folder().join("peers");
     let (node, python) = (installed.join("node/node_modules/.bin"), installed.join("python/runtime/bin/python"));
     let packages = installed.join("python/function");
-    // What is installed last.
+    // These are installed last.
     if !node.join("node").exists() || !packages.join("wechatpy").exists() {
         println!("SKIP  peers: tests/benches/peers/install.sh installs them; it needs npm, and Python 3 with venv");
         return;
@@ -113,7 +114,7 @@ pub(crate) fn measure(_: &mut Report) {
             let aws = Aws::start(job.table);
             let mut variables = aws.variables();
             variables.push(("WECHAT_API_BASE_URL", wechat.clone()));
-            // Lambda sets it as well, and boto3 knows no other.
+            // Lambda sets it as well, and boto3 reads no other.
             variables.push(("AWS_DEFAULT_REGION", "us-east-1".to_owned()));
             variables.push(("PYTHONPATH", packages.display().to_string()));
             candidates.push(Candidate { job, language, program, arguments, variables, aws, zip, lines });
@@ -234,7 +235,7 @@ fn copy_sources(of: &str, extension: &str, to: &Path) {
     }
 }
 
-/// What is in a folder, in order.
+/// The entries of a folder, in order.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder");
     let mut entries: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
@@ -246,7 +247,7 @@ fn lines_of_peer(of: &str, files: &[&str]) -> String {
     files.iter().map(|file| lines_of_file(&Path::new(SOURCES).join(of).join(file))).sum::<usize>().to_string()
 }
 
-/// Lines of the function, and of the shared crates that it is built on.
+/// The lines of code of the function, and of the shared crates that it is built on.
 fn lines_of_ours(function: &str) -> String {
     let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let of_function = lines_below(&Path::new(workspace).join("functions").join(function).join("src"));

@@ -1,4 +1,4 @@
-//! The platform of the measurements: its secret, its pushes, and the table that answers at once.
+//! The platform of the measurements: its secret, its pushes, and a table that responds at once.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ pub(crate) const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
 /// `nonce` of its pushes.
 pub(crate) const NONCE: &str = "1234567890";
 
-/// A ticket push as it reaches the receiver.
+/// A ticket push as the receiver gets it.
 pub(crate) struct TicketPush {
     /// The body.
     pub(crate) body: String,
@@ -35,7 +35,7 @@ pub(crate) struct TicketPush {
     pub(crate) timestamp: String,
 }
 
-/// `timestamp` of its pushes, and when they were made: now, since an older or later one has no effect.
+/// The `timestamp` of its pushes, and their time: now, since an older or later push has no effect.
 pub(crate) fn timestamp() -> String {
     SystemClock.now().unix().to_string()
 }
@@ -61,7 +61,7 @@ pub(crate) fn ticket_push() -> TicketPush {
     TicketPush { body, encrypt: sealed.encrypt, msg_signature: sealed.msg_signature, timestamp }
 }
 
-/// The same as the gateway hands it to the function.
+/// The same as an event of the gateway.
 pub(crate) fn ticket_event() -> String {
     let push = ticket_push();
     let query = format!(
@@ -79,7 +79,7 @@ pub(crate) fn ticket_event() -> String {
 /// The original id of the account that followers write to.
 pub(crate) const USER_NAME: &str = "gh_0123456789ab";
 
-/// A follower's text as the gateway hands it to the function.
+/// A follower's text as an event of the gateway.
 pub(crate) fn message_event() -> String {
     let timestamp = timestamp();
     let message = format!(
@@ -114,35 +114,35 @@ impl Counts {
         operation
     }
 
-    /// How many there were.
+    /// The number of requests of an operation.
     pub(crate) fn get(&self, operation: &str) -> f64 {
         let count = self.0.lock().expect("nobody panics").get(operation).copied().unwrap_or(0);
         f64::from(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
-    /// How many there were of all operations.
+    /// The number of requests of all operations.
     pub(crate) fn total(&self) -> f64 {
         let count = self.0.lock().expect("nobody panics").values().sum::<u64>();
         f64::from(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
-    /// Begins anew.
+    /// Starts again from zero.
     pub(crate) fn clear(&self) {
         self.0.lock().expect("nobody panics").clear();
     }
 }
 
-/// Secrets Manager, DynamoDB and EventBridge, and the variables by which a function finds them.
+/// Secrets Manager, DynamoDB and EventBridge, and the variables with which a function finds them.
 pub(crate) struct Aws {
-    /// What was asked of them.
+    /// The requests to them.
     pub(crate) counts: Counts,
-    /// Where DynamoDB is.
+    /// The address of DynamoDB.
     pub(crate) dynamodb: SocketAddr,
     variables: Vec<(&'static str, String)>,
 }
 
 impl Aws {
-    /// Starts all; `table` answers an operation of DynamoDB.
+    /// Starts all of them; `table` responds to an operation of DynamoDB.
     pub(crate) fn start(table: impl Fn(&str, &Request) -> String + Send + Sync + 'static) -> Self {
         Self::start_as(&Line::Plain, table)
     }
@@ -185,7 +185,7 @@ impl Aws {
         Self { counts, dynamodb, variables }
     }
 
-    /// What a function needs in its environment.
+    /// The variables that a function needs.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         self.variables.clone()
     }

@@ -1,4 +1,4 @@
-//! A ticket push from its bytes to the typed event, next to the bare cryptography of the same bytes.
+//! A ticket push from its bytes to the typed event, compared with the bare cryptography of the same bytes.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -15,10 +15,10 @@ use wechat::push::envelope::Envelope;
 use crate::platform::{KEY, NONCE, TOKEN, TicketPush, keyring, ticket_push};
 use crate::report::{Report, median};
 
-/// Rounds of each, by turns.
+/// Rounds of each, alternately.
 const ROUNDS: usize = 201;
 
-/// Pushes in a round: some milliseconds, so that reading the clock does not count.
+/// Pushes in a round: some milliseconds, so that reading the clock does not matter.
 const PUSHES: u32 = 500;
 
 pub(crate) fn measure(report: &mut Report) {
@@ -46,7 +46,7 @@ pub(crate) fn measure(report: &mut Report) {
     report.at_most("open, verify, decrypt, parse of a ticket push", 4.0, ours / bare, "x", &note);
 }
 
-/// One push, on average over a round.
+/// The time of one push, on average over a round.
 fn microseconds(mut work: impl FnMut()) -> f64 {
     let begun = Instant::now();
     for _ in 0..PUSHES {

@@ -1,8 +1,8 @@
-//! The refresher with 1,000, 10,000 and 100,000 accounts that are due, WeChat taking 100 ms a call.
+//! The refresher with 1,000, 10,000 and 100,000 due accounts, with WeChat at 100 ms per call.
 //!
-//! The process under test is the refresher as a Lambda bootstrap, but for its cap on calls a second, which is there to
-//! spare WeChat and would hide what the refresher can do: so it is built here, on the function's library, and this
-//! program starts itself with [`ROLE`] to be it. The table answers with items of a fixed shape.
+//! The process under test is the refresher as a Lambda bootstrap, except for its cap on calls per second, which spares
+//! WeChat and would hide what the refresher can do. So it is built here, from the function's library, and this program
+//! starts itself with [`ROLE`] to act as it. The table returns items of a fixed shape.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -25,28 +25,28 @@ use crate::lambda::{DEADLINE, Function};
 use crate::platform::{Aws, COMPONENT};
 use crate::report::{Report, median};
 
-/// The argument with which this program is the refresher.
+/// The argument that makes this program act as the refresher.
 pub(crate) const ROLE: &str = "refresher";
 
-/// What WeChat takes for a call.
+/// The time that WeChat takes for a call.
 const CALL: Duration = Duration::from_millis(100);
 
-/// Renewals under way at once: the function's own setting.
+/// Renewals in progress at once: the function's own setting.
 const WINDOW: u32 = 64;
 
-/// The shards of the index over what is due.
+/// The shards of the index of due accounts.
 const SHARDS: u32 = 4;
 
-/// Writes that the table's own speed is measured with.
+/// Writes with which the table's own speed is measured.
 const PROBES: u32 = 500;
 
-/// The refresher without its pace, polling for events as in the cloud.
+/// The refresher without its rate limit, polling for events as in the cloud.
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn serve_as_refresher() -> Result<(), lambda_runtime::Error> {
     let limits = Limits::background();
     let aws = aws::config().await;
     let services = Services::on(&aws, &ProcessEnvironment, limits)?;
-    // Nothing is told in here.
+    // Nothing is published here.
     let targets = Targets {
         bus: Bus::new(aws::event_bus_client(&aws, &limits), "none"),
         webhook: None,
@@ -65,13 +65,13 @@ pub(crate) async fn serve_as_refresher() -> Result<(), lambda_runtime::Error> {
     .await
 }
 
-/// What one run came to.
+/// The result of one run.
 struct Run {
     accounts: u32,
     per_second: f64,
-    /// What WeChat took for a call, on average, in seconds.
+    /// The time that WeChat took for a call, on average, in seconds.
     call: f64,
-    /// What a write of the table takes, in seconds.
+    /// The time of a write of the table, in seconds.
     write: f64,
     memory: f64,
     writes: f64,
@@ -90,7 +90,7 @@ pub(crate) fn measure(report: &mut Report) {
     report.at_most("peak memory with 100,000 accounts", 64.0, large.memory, "MiB", &note);
     report.at_most("... to that with 1,000", 1.25, large.memory / small.memory, "x", "");
 
-    // What a run costs in addition to its renewals falls out of the difference of two runs.
+    // The difference of two runs eliminates what a run costs in addition to its renewals.
     let renewed = f64::from(medium.accounts - small.accounts);
     let note = format!("and {:.4} queries of the index", (medium.queries - small.queries) / renewed);
     report.at_most("one renewal: writes", 2.0, (medium.writes - small.writes) / renewed, "", "");
@@ -135,7 +135,7 @@ fn run(accounts: u32) -> Run {
     }
 }
 
-/// What WeChat answers to a renewal.
+/// WeChat's response to a renewal.
 pub(crate) fn authorizer_token() -> String {
     let token = json!({
         "authorizer_access_token": "a".repeat(136),
@@ -145,7 +145,7 @@ pub(crate) fn authorizer_token() -> String {
     token.to_string()
 }
 
-/// Seconds for the answer to a write on a connection that stands.
+/// Seconds for the response to a write on an open connection.
 fn write_once(aws: &Aws) -> f64 {
     let mut connection = TcpStream::connect(aws.dynamodb).expect("it listens");
     let request = "POST / HTTP/1.1\r\nx-amz-target: DynamoDB_20120810.UpdateItem\r\ncontent-length: 2\r\n\r\n{}";
@@ -159,7 +159,7 @@ fn write_once(aws: &Aws) -> f64 {
     once()
 }
 
-/// The table: a ticket, a component token that lives, and `accounts` accounts that are due.
+/// The table: a ticket, a valid component token, and `accounts` due accounts.
 pub(crate) fn table(accounts: u32, operation: &str, request: &Request) -> String {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let now = SystemClock.now().unix();
@@ -172,7 +172,7 @@ pub(crate) fn table(accounts: u32, operation: &str, request: &Request) -> String
             "token_seq": number(1), "access_token": { "S": "c".repeat(136) },
             "token_expires_at": number(now + 7200), "due_at": number(now + 6300),
         } }),
-        // Only taking a lease asks for the item.
+        // Only the update that takes a lease returns the item.
         _ if body["ReturnValues"] == "ALL_NEW" => json!({ "Attributes": {
             "pk": body["Key"]["pk"], "sk": body["Key"]["sk"],
             "state": { "S": "active" }, "token_seq": number(7),
@@ -192,7 +192,7 @@ fn number(value: i64) -> Value {
     json!({ "N": value.to_string() })
 }
 
-/// A page of the index: account numbers of a shard, from the one after the last page's last.
+/// A page of the index: account numbers of a shard, from the one after the last one of the previous page.
 fn due(accounts: u32, query: &Value) -> Value {
     let shard = query["ExpressionAttributeValues"][":shard"]["S"].as_str().unwrap_or_default();
     let shard = shard.split_once("#due#").and_then(|(_, number)| number.parse::<u32>().ok());

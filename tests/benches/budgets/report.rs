@@ -1,6 +1,6 @@
-//! One line a budget, and whether all of them hold.
+//! One line per budget, and whether all of them hold.
 
-/// What was measured against what was promised.
+/// The measurements, compared with the budgets.
 #[derive(Default)]
 pub(crate) struct Report {
     failed: usize,
@@ -32,7 +32,7 @@ impl Report {
         );
     }
 
-    /// How many budgets are exceeded.
+    /// The number of exceeded budgets.
     pub(crate) fn failed(&self) -> usize {
         self.failed
     }
@@ -44,7 +44,7 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// What 99 of 100 values do not exceed.
+/// The 99th percentile.
 pub(crate) fn percentile_99(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() * 99 / 100).copied().unwrap_or(f64::NAN)

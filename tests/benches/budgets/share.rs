@@ -1,23 +1,23 @@
 //! The share of a core that Lambda gives a function after its start, by its memory: a whole core at 1,769 MB.
 //!
-//! Lambda's own periods are not documented. The kernel grants at least a millisecond at a time, and this is what is
-//! granted here, once a period: the finest grain, and the one that a short piece of work can least slip through.
+//! Lambda's own periods are not documented. The kernel grants at least a millisecond at a time, which is granted here
+//! once per period: with this finest grain a short piece of work is least able to slip through.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Where a function has one core.
+/// The memory with which a function has one core.
 const MB_OF_A_CORE: f64 = 1769.0;
 
-/// What the kernel grants at least, in microseconds.
+/// The least time that the kernel grants, in microseconds.
 const GRANT: u32 = 1000;
 
-/// A control group with a bound on CPU time. Ends with this value, after the processes in it.
+/// A control group with a limit of CPU time. Ends with this value, after the processes in it.
 pub(crate) struct Share(PathBuf);
 
 impl Share {
-    /// Why there may be none.
+    /// The reason why there may be none.
     pub(crate) const NEEDS: &str = "a control group has to be made, which takes Linux and the rights to";
 
     /// The share of a function with this much memory, if a group can be made: with the rights, on Linux.
@@ -39,7 +39,7 @@ impl Share {
             files
                 .iter()
                 .try_for_each(|(file, value)| {
-                    // Not created: a file that is missing says that this is no group.
+                    // Not created: if the file is missing, this is not a group.
                     fs::OpenOptions::new()
                         .write(true)
                         .open(group.0.join(file))
@@ -50,7 +50,7 @@ impl Share {
         })
     }
 
-    /// Puts a process under the bound, with all its threads.
+    /// Puts a process under the limit, with all its threads.
     pub(crate) fn hold(&self, process: u32) {
         fs::write(self.0.join("cgroup.procs"), process.to_string()).expect("the group takes processes");
     }

@@ -1,4 +1,4 @@
-//! What is uploaded for each function: its binary, named `bootstrap`, in a zip file.
+//! The size of each function's upload: its binary, named `bootstrap`, in a zip file.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,7 +26,7 @@ pub(crate) fn measure(report: &mut Report) {
     }
 }
 
-/// Bytes that are uploaded for a function of ours.
+/// The bytes that are uploaded for a function of ours.
 pub(crate) fn of_function(binary: &Path) -> f64 {
     let folder = tempfile::tempdir().expect("a folder");
     let bootstrap = folder.path().join("bootstrap");

@@ -1,21 +1,21 @@
-//! `cargo run --release -p stories --example scale -- --accounts 1000000 --call 330 --runs 4`: the refresher over so many
-//! accounts, for as long as it takes to renew each of them twice, with the time between two ticks left out.
+//! `cargo run --release -p stories --example scale -- --accounts 1000000 --call 330 --runs 4`: the refresher with that
+//! many accounts, for as long as it takes to renew each of them twice, with the time between two ticks left out.
 //!
 //! Each run is a process of its own that polls Lambda's Runtime API, with the function's own settings. The table is the
-//! embedded DynamoDB; WeChat does nothing but wait for `--call` milliseconds and answer with a token. The accounts were
-//! authorized at any time within the life of a token, as those of a platform that has been running for a while. At the
-//! end all of them are compared with WeChat's list. With `--pages`, a service reads the lists of accounts all the while, page
-//! after page and again and again, and others come, end and come back between these meanwhile: each reading must meet
-//! every account that was there all the while, and none twice.
+//! embedded DynamoDB; WeChat only waits for `--call` milliseconds and returns a token. The accounts were authorized at
+//! any time within the life of a token, like those of a platform that has been running for a while. At the end all of
+//! them are compared with WeChat's list. With `--pages`, a service keeps reading the lists of accounts, page by page,
+//! while other accounts come, end and come back between them: each reading must find every account that was there all
+//! the time, and none twice.
 //!
-//! The rules' clock jumps from the end of a tick's runs to the next tick, and during the runs goes on by itself. With
-//! `--speed 2` it goes twice as fast as the machine's; calls, starts a second and the length of a run are changed by the
-//! same factor, so that everything but the table and the machine is as it would be. A table or a machine that cannot keep
-//! up shows as fewer renewals a second than WeChat would allow: then a smaller speed is the right one.
+//! The rules' clock jumps from the end of a tick's runs to the next tick, and advances during the runs. With `--speed
+//! 2` it advances twice as fast as the machine's; calls, starts per second and the length of a run are scaled by the
+//! same factor, so that everything but the table and the machine is as it would be. A table or a machine that is too
+//! slow shows as fewer renewals per second than WeChat would allow: then choose a smaller speed.
 //!
-//! A million accounts are first put into the table, in memory, and then come two million renewals: hours, not minutes.
+//! A million accounts are first put into the table, in memory; then come two million renewals: hours, not minutes.
 
-#![expect(clippy::print_stdout, reason = "it prints what it found")]
+#![expect(clippy::print_stdout, reason = "it prints its results")]
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -54,38 +54,39 @@ use crate::pages::Visitors;
 
 mod pages;
 
-/// The first argument with which this program is the refresher.
+/// The first argument that makes this program act as the refresher.
 const ROLE: &str = "refresher";
 
-/// Between two ticks.
+/// The time between two ticks.
 const TICK: Duration = Duration::from_mins(5);
 
-/// What a run has to begin renewals in: what Lambda gives it as the template says, less what it keeps free at its end.
+/// The time in which a run begins renewals: what Lambda gives it according to the template, less what it reserves at
+/// its end.
 const RUN: Duration = Duration::from_secs(270);
 
-/// What it keeps free, which is not shortened with the rest.
+/// The time that it reserves, which is not scaled with the rest.
 const KEPT_FREE: Duration = Duration::from_secs(10);
 
-/// How long a token lives.
+/// The lifetime of a token.
 const LIFETIME: Duration = Duration::from_hours(2);
 
-/// An account is renewed after 90 to 100 minutes, at the next tick. Those of a platform at work were last renewed at any
-/// time within this.
+/// An account is renewed after 90 to 100 minutes, at the next tick. Those of a running platform were last renewed at
+/// any time within this.
 const CYCLE: Duration = Duration::from_mins(97);
 
-/// Ticks that are more than enough for two cycles.
+/// More ticks than two cycles need.
 const MOST_TICKS: u32 = 100;
 
 /// Longer than any run.
 const PATIENCE: Duration = Duration::from_hours(2);
 
-/// What is asked for.
+/// The options.
 #[derive(Parser, Debug, Clone)]
 struct Args {
-    /// Accounts, all of them due once in a token's life.
+    /// Accounts, all of them due once in a token's life
     #[arg(long, default_value_t = 100_000)]
     accounts: u32,
-    /// What WeChat takes for a call, in milliseconds.
+    /// The time that WeChat takes for a call, in milliseconds.
     #[arg(long, default_value_t = 100)]
     call: u32,
     /// Runs that share the accounts: `RefresherRuns`.
@@ -94,21 +95,21 @@ struct Args {
     /// How often each account is renewed before it ends.
     #[arg(long, default_value_t = 2)]
     cycles: u32,
-    /// Renewals under way at once in a run: `RefresherWindow`.
+    /// Renewals in progress at once in a run: `RefresherWindow`.
     #[arg(long, default_value_t = Settings::default().window)]
     window: usize,
-    /// Renewals begun in a second of a run; with fewer accounts, fewer of them make as long runs.
+    /// Renewals begun per second of a run; with fewer accounts, a lower rate makes the runs as long.
     #[arg(long, default_value_t = Settings::default().per_second)]
     per_second: u32,
-    /// How many times faster than life.
+    /// The speed, in times the real one.
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
-    /// Whether the lists of accounts are read meanwhile, while others come and go.
+    /// Whether the lists of accounts are read meanwhile, while other accounts come and go.
     #[arg(long)]
     pages: bool,
 }
 
-/// A clock that goes on by itself, faster than the machine's, from where it was last set.
+/// A clock that advances faster than the machine's, from where it was last set.
 struct LapseClock {
     speed: f64,
     set_to: AtomicI64,
@@ -170,27 +171,27 @@ async fn serve_as_refresher(args: Args) -> Result<(), lambda_runtime::Error> {
     .await
 }
 
-/// So many in a second of a faster life.
+/// A rate per second, scaled by the speed.
 fn faster(per_second: u32, speed: f64) -> Result<u32, std::num::ParseIntError> {
     format!("{:.0}", f64::from(per_second) * speed).parse()
 }
 
-/// WeChat's side: what it has issued to whom, by account number.
+/// WeChat's side: the tokens that it has issued, by account number.
 struct Wechat {
     call: Duration,
     clock: Arc<LapseClock>,
     issued: Mutex<Issued>,
 }
 
-/// What a look at it says.
+/// The state since the last look.
 struct Looked {
     /// The age of the oldest token that was replaced since the last look, in seconds.
     oldest: i64,
-    /// The age of the oldest token that is there.
+    /// The age of the oldest current token.
     there: i64,
-    /// Tokens that had lapsed when they were replaced, ever.
+    /// Tokens that had expired when they were replaced, in all.
     lapsed: u32,
-    /// Whether each account was renewed as often as was asked for.
+    /// Whether each account was renewed as often as requested.
     all_renewed: bool,
 }
 
@@ -201,7 +202,7 @@ struct Issued {
     times: Vec<u32>,
     /// The age of the oldest token that was replaced since the last look, in seconds.
     oldest: i64,
-    /// Tokens that had lapsed when they were replaced.
+    /// Tokens that had expired when they were replaced.
     lapsed: u32,
 }
 
@@ -220,7 +221,7 @@ impl Wechat {
         issued.lapsed += u32::from(age > lifetime());
     }
 
-    /// What has happened since the last look, which ends at `now`.
+    /// What has happened from the last look until `now`.
     fn look(&self, now: i64, cycles: u32) -> Looked {
         let mut issued = self.issued();
         Looked {
@@ -231,7 +232,7 @@ impl Wechat {
         }
     }
 
-    /// The accounts at the asked offset, all of which are as the table says.
+    /// The accounts at the requested offset, all of which agree with the table.
     fn page_of_list(&self, asked: &Value) -> Value {
         let total = self.issued().times.len();
         let number = |name: &str| asked[name].as_u64().and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
@@ -279,7 +280,7 @@ async fn measure(args: Args) -> anyhow::Result<()> {
     println!("{args:?}");
     let world = World::with(|_| {}, short_limits()).await;
     world.without_proof();
-    // The embedded DynamoDB looks through all records of its stream at every write.
+    // The embedded DynamoDB searches all records of its stream at every write.
     let off = StreamSpecification::builder().stream_enabled(false).build()?;
     world.database.client().update_table().table_name(TABLE).stream_specification(off).send().await?;
     let begun = Instant::now();
@@ -320,7 +321,7 @@ async fn measure(args: Args) -> anyhow::Result<()> {
     }
 }
 
-/// Ticks until every account was renewed as often as is asked for.
+/// Runs ticks until every account was renewed as often as requested.
 async fn ticks(
     world: &World,
     args: &Args,
@@ -372,7 +373,7 @@ async fn ticks(
     anyhow::bail!("not all accounts were renewed {} times within {MOST_TICKS} ticks", args.cycles)
 }
 
-/// Compares all accounts with WeChat's list, by a process of its own.
+/// Compares all accounts with WeChat's list, in a process of its own.
 async fn reconcile(world: &World, args: &Args, wechat: &str, clock: &LapseClock) -> anyhow::Result<()> {
     let run = Part::start(world, 0, args, wechat).await?;
     for hour in 1..=MOST_TICKS {
@@ -425,7 +426,7 @@ impl Part {
     }
 }
 
-/// Puts the accounts into the table; when the token of each was issued.
+/// Puts the accounts into the table; returns when the token of each was issued.
 async fn put_accounts(world: &World, accounts: u32) -> anyhow::Result<Vec<i64>> {
     let random = Random::system();
     let cycle = i64::try_from(CYCLE.as_secs())?;

@@ -1,4 +1,4 @@
-//! A service that reads the lists of accounts page after page, while other accounts come, end and come back.
+//! A service that reads the lists of accounts page by page, while other accounts come, end and come back.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,20 +17,20 @@ use tokio::time::Instant;
 
 use super::{LIFETIME, LapseClock, appid, refresh_token};
 
-/// Between two changes.
+/// The pause between two changes.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// An account ends when so many others have come behind it.
+/// An account ends when this many others have come after it.
 const STAYS: u32 = 40;
 
-/// And it is back when so many more have come.
+/// It comes back when this many more have come.
 const AWAY: u32 = 40;
 
-/// The accounts that come and go: those that the readings are about are between them in the list.
+/// The accounts that come and go; the accounts that the readings are about are between them in the list.
 pub(super) struct Visitors {
     store: Store,
     clock: Arc<LapseClock>,
-    /// How many accounts stay all the while.
+    /// The number of accounts that stay all the time.
     residents: u32,
     known: Mutex<Known>,
 }
@@ -39,7 +39,7 @@ pub(super) struct Visitors {
 struct Known {
     /// By appid.
     visitors: BTreeMap<String, Visitor>,
-    /// How many changes there have been.
+    /// The number of changes so far.
     changes: u64,
 }
 
@@ -59,7 +59,7 @@ impl Visitors {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Grants come and end all over the list until `is_over`; then the last ones end.
+    /// Has grants come and end all over the list until `is_over`; then the last ones end.
     pub(super) async fn come_and_go(&self, is_over: &AtomicBool) -> anyhow::Result<()> {
         let mut number = 0;
         while !is_over.load(Ordering::Relaxed) {
@@ -84,14 +84,14 @@ impl Visitors {
         Ok(())
     }
 
-    /// The visitor of a number. One after the other, they are far from each other in the list, and each is between two
-    /// accounts that stay.
+    /// The visitor of a number. Successive ones are far from each other in the list, and each is between two accounts
+    /// that stay.
     fn visitor(&self, number: u32) -> anyhow::Result<AppId> {
-        /// A prime, so that all places of the list are met before one is met again.
+        /// A prime, so that all places of the list are used before one is used again.
         const STRIDE: u64 = 1_000_003;
         let places = u64::from(self.residents / 10).max(1);
         let (place, round) = (u64::from(number) * STRIDE % places, u64::from(number) / places);
-        // Behind the account whose number ends with 9, and before the next one.
+        // After the account whose number ends with 9, and before the next one.
         let appid = appid(usize::try_from(place * 10 + 9)?);
         Ok(AppId::parse(&format!("{appid}-{round}"))?)
     }
@@ -125,7 +125,7 @@ impl Visitors {
         .await
     }
 
-    /// Changes a visitor, which nobody knows anything about meanwhile.
+    /// Changes a visitor; while that lasts, its state is unknown.
     async fn change(
         &self,
         visitor: &AppId,
@@ -148,8 +148,8 @@ impl Visitors {
         Ok(())
     }
 
-    /// What is wrong with a list that was read while no more than the changes behind `before` were made: the accounts that
-    /// were there all the while are in it, each account once, and none that was not there at all.
+    /// Checks a list that was read during the changes after `before`: the accounts that were there all the time are in
+    /// it, each once, and none that was never there.
     fn check(&self, listed: &[String], is_in: impl Fn(&Visitor) -> bool, before: u64) -> anyhow::Result<()> {
         ensure!(listed.is_sorted_by(|one, next| one < next), "an account was listed twice, or not in its order");
         let known = self.known();
@@ -159,20 +159,20 @@ impl Visitors {
             match known.visitors.get(appid) {
                 Some(visitor) => {
                     let is_wrong = unchanged(&visitor) && !is_in(visitor);
-                    ensure!(!is_wrong, "{appid} was listed and was not there");
+                    ensure!(!is_wrong, "{appid} was listed but was not there");
                 }
                 None => residents += 1,
             }
         }
         ensure!(residents == self.residents, "{residents} of {} accounts that stay were listed", self.residents);
         for (appid, _) in known.visitors.iter().filter(|(_, visitor)| unchanged(visitor) && is_in(visitor)) {
-            ensure!(listed.binary_search(appid).is_ok(), "{appid} was there and was not listed");
+            ensure!(listed.binary_search(appid).is_ok(), "{appid} was there but was not listed");
         }
         Ok(())
     }
 }
 
-/// Reads the list of all accounts and that of the active ones in turn, again and again. It ends with a reading that is
+/// Reads the list of all accounts and that of the active ones in turn, repeatedly. It ends with a reading that is
 /// wrong.
 pub(super) async fn read(world: &World, visitors: &Visitors) -> anyhow::Result<()> {
     let business = Business::of(world);

@@ -1,4 +1,4 @@
-//! What the process answers, also when it is killed.
+//! The process's responses, and what survives a kill.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ async fn a_service_finds_an_account_changes_it_and_asks_for_a_reconciliation() {
 }
 
 #[tokio::test]
-async fn nobody_else_is_answered() {
+async fn nobody_else_gets_a_response() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     let function = Bootstrap::start(BINARY, &world).await;
     for (method, path) in [("GET", "/accounts"), ("POST", "/reconciliations"), ("GET", "/accounts/wx1234567890abcdef")]
@@ -53,7 +53,7 @@ async fn nobody_else_is_answered() {
 }
 
 #[tokio::test]
-async fn a_key_opens_the_door_with_keys_until_it_is_revoked() {
+async fn a_key_is_accepted_until_it_is_revoked() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     world.get_ready().await;
     let (own, other) = (world.account(0), world.account(1));
@@ -65,7 +65,7 @@ async fn a_key_opens_the_door_with_keys_until_it_is_revoked() {
     assert_eq!((made.status, &made.headers["cache-control"]), (201, &json!("no-store")), "{made:?}");
     let made = read(&made.body);
     let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
-    // What has been answered is there, whatever becomes of the process.
+    // What was acknowledged is durable, whatever happens to the process.
     drop(function.kill());
     let function = Bootstrap::start(BINARY, &world).await;
 
@@ -97,7 +97,7 @@ async fn a_key_opens_the_door_with_keys_until_it_is_revoked() {
 }
 
 #[tokio::test]
-async fn a_patch_is_there_after_a_kill_right_behind_its_answer() {
+async fn a_patch_survives_a_kill_right_after_its_response() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     world.get_ready().await;
     let account = world.authorized_account().await;

@@ -1,4 +1,4 @@
-//! Promise 5: whatever is asked, no secret is in what the process prints or answers, at any log level.
+//! Promise 5: whatever is requested, no secret is in what the process prints or returns, at any log level.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use stories::world::World;
 
 use super::{BINARY, asks, makes_a_key, patches, with_key};
 
-/// Everything, and then some: a filter as somebody would set it who looks for a fault.
+/// Everything, and more: the filter of somebody who looks for a fault.
 const TRACE: &str =
     "trace,lambda_runtime=trace,aws_smithy_runtime=trace,hyper=trace,reqwest=trace,shared=trace,account_api=trace";
 
@@ -48,12 +48,12 @@ async fn no_request_good_or_bad_leaves_a_secret_in_the_log() {
     }
     assert_eq!(function.request(&asks("GET", "/keys")).await.status, 200);
     assert_eq!(function.request(&asks("DELETE", &format!("/keys/{}", made["id"].as_str().unwrap()))).await.status, 204);
-    // Another server has taken the component token away; then WeChat refuses with a text that repeats what it was sent.
+    // Another server has invalidated the component token; then WeChat refuses with a text that repeats the request.
     world.another_server_issues_a_component_token().await;
     let readings = asks("POST", &format!("{one}/profile-readings"));
     assert_eq!(function.request(&readings).await.status, 200);
     let issued = world.simulator.issued_secrets().into_iter();
-    // But for the token of the pushes, which no call has anything to do with.
+    // Except for the token of the pushes, which no call uses.
     let issued = issued.filter(|secret| secret.kind != SecretKind::Token);
     let secrets: Vec<String> = issued.map(|secret| secret.value).collect();
     let quoted = Fault::Errcode { errcode: 50_002, errmsg: secrets.join(" ") };
@@ -67,7 +67,7 @@ async fn no_request_good_or_bad_leaves_a_secret_in_the_log() {
     }
     let output = function.kill();
     assert_request_ids(&output);
-    // Behind the prefix and the id, which is in the log.
+    // After the prefix and the id, which is in the log.
     let secrets = [key, &wrong].map(|key| ("Key", &key["wxp_".len() + KeyId::LENGTH + 1..]));
     assert_neither_leaked(&output, &world.simulator, &secrets).await;
 }

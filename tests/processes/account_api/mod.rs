@@ -1,4 +1,4 @@
-//! account-api: whom it lets in, what it answers, what a kill costs, and what it logs.
+//! account-api: access, responses, the cost of a kill, and the log.
 
 mod answers;
 mod logs;
@@ -12,7 +12,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_process-account-api");
 /// A service, as IAM names it.
 const SERVICE: &str = "arn:aws:sts::123456789012:assumed-role/crm/session";
 
-/// A request of a service that IAM knows.
+/// A request of a service with an IAM identity.
 fn asks(method: &str, path: &str) -> HttpEvent {
     HttpEvent::new(method, path).iam(SERVICE)
 }
@@ -23,7 +23,7 @@ fn makes_a_key(account: &base::ids::AppId) -> HttpEvent {
     asks("POST", "/keys").header("content-type", "application/json").body(&body)
 }
 
-/// A request at the door with keys.
+/// A request with an API key.
 fn with_key(method: &str, path: &str, key: &str) -> HttpEvent {
     HttpEvent::new(method, &format!("/v1{path}")).header("authorization", &format!("Bearer {key}"))
 }

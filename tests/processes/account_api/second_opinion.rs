@@ -1,4 +1,4 @@
-//! The function against another implementation of DynamoDB and Secrets Manager than the one all other tests use.
+//! The function with another implementation of DynamoDB and Secrets Manager than in all other tests.
 
 use std::time::Duration;
 
@@ -48,10 +48,10 @@ async fn moto_agrees_on_lists_pages_and_patches() {
     assert_eq!(left["accounts"].as_array().map(Vec::len), Some(2));
 }
 
-/// Run by hand, as the one above.
+/// Run by hand, like the one above.
 #[tokio::test]
 #[ignore = "needs moto_server on the PATH, a Python program"]
-async fn moto_agrees_on_keys_and_on_the_door_that_they_open() {
+async fn moto_agrees_on_keys_and_what_they_permit() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     world.get_ready().await;
     let account = world.authorized_account().await;

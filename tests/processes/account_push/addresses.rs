@@ -1,5 +1,5 @@
-//! The binary asks no webhook that is not on the public internet, whatever its variables say: not on this machine's
-//! loopback, not at the runtime's own API, not through a proxy.
+//! The binary calls no webhook outside the public internet, whatever its variables say: not on this machine's loopback,
+//! not at the runtime's own API, not through a proxy.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -10,7 +10,7 @@ use stories::world::World;
 
 use super::{BINARY, FOLLOWER, metrics, texts, world_with_shop};
 
-/// Somebody who would notice a connection, at a port of loopback.
+/// A listener at a port of loopback, which would notice a connection.
 struct Witness(TcpListener);
 
 impl Witness {
@@ -29,8 +29,8 @@ impl Witness {
     }
 }
 
-/// Lets a process with these variables answer a text; `RUNTIME_API` in a value stands for the address of the runtime's
-/// API. Returns what it said.
+/// Has a process with these variables answer a text; `RUNTIME_API` in a value is replaced by the address of the
+/// runtime's API. Returns its output.
 async fn asked(world: &World, shop: &Account, variables: &[(&str, &str)]) -> String {
     let function = Bootstrap::with(BINARY, world, |all| {
         let runtime_api = all["AWS_LAMBDA_RUNTIME_API"].clone();
@@ -65,7 +65,7 @@ async fn no_spelling_of_this_machines_address_is_connected_to_as_a_webhook() {
 }
 
 #[tokio::test]
-async fn the_runtimes_own_api_is_no_webhook() {
+async fn the_runtimes_own_api_is_not_called_as_a_webhook() {
     let (world, shop) = world_with_shop().await;
     let url = "https://RUNTIME_API/2018-06-01/runtime/init/error";
     assert_eq!(reasons(&asked(&world, &shop, &[("REPLY_WEBHOOK_URL", url)]).await), ["address"]);
@@ -92,7 +92,7 @@ async fn no_variable_leads_around_the_policy() {
                 ("https_proxy", proxy_url),
                 ("ALL_PROXY", proxy_url),
                 ("all_proxy", proxy_url),
-                // What somebody might hope for.
+                // Variables that somebody might try.
                 ("WEBHOOK_ALLOW_LOCAL", "1"),
                 ("REPLY_WEBHOOK_ALLOW_PRIVATE", "true"),
                 ("AWS_SAM_LOCAL", "true"),

@@ -1,4 +1,4 @@
-//! What the process answers, status by status.
+//! The process's responses, status by status.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ async fn the_release_check_gets_sealed_replies_that_wechat_accepts() {
 }
 
 #[tokio::test]
-async fn forged_malformed_oversized_and_misdirected_messages_are_told_apart() {
+async fn forged_malformed_oversized_and_misdirected_messages_are_distinguished() {
     let (world, shop) = world_with_shop().await;
     let function = Bootstrap::start(BINARY, &world).await;
     let sealed = world.simulator.seal_message(&Message::text(&shop, FOLLOWER, "hello"));
@@ -107,7 +107,7 @@ async fn without_secret_or_without_table_and_bus_a_message_is_not_acknowledged()
     let (world, shop) = world_with_shop().await;
     world.expect_error("a message was not handled");
     world.expect_error("no push can be accepted");
-    world.expect_error("a message is delivered and not noted");
+    world.expect_error("a message was delivered but not recorded");
     let message = Message::text(&shop, FOLLOWER, "hello");
     let with_neither = Bootstrap::with(BINARY, &world, |variables| {
         variables.insert("TABLE_NAME".into(), "another".into());

@@ -1,5 +1,5 @@
-//! Promise 1 for messages: what was answered is on the bus or waits for it in the table, and what was not is delivered
-//! when WeChat sends it again. The process is killed with no warning.
+//! Promise 1 for messages: an acknowledged message is on the bus or waits for it in the table, and any other is
+//! delivered when WeChat sends it again. The process is killed without warning.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use tokio::net::TcpListener;
 
 use super::{BINARY, FOLLOWER, texts, world_with_shop};
 
-/// Far more than a process needs from its answer to its death.
+/// Far longer than a process needs from its response to its death.
 const LINE: Duration = Duration::from_millis(150);
 
-/// A process that knows of table and bus at these addresses.
+/// A process with table and bus at these URLs.
 async fn process(world: &World, table: String, bus: String) -> Bootstrap {
     Bootstrap::with(BINARY, world, |variables| {
         variables.insert("AWS_ENDPOINT_URL_DYNAMODB".into(), table);
@@ -24,7 +24,7 @@ async fn process(world: &World, table: String, bus: String) -> Bootstrap {
     .await
 }
 
-/// Lets a process take a message in and kills it as soon as it has answered.
+/// Has a process receive a message and kills it as soon as it has responded.
 async fn answered_and_killed(function: Bootstrap, sealed: &SealedPush) {
     let answer = function.push(sealed).await;
     drop(function.kill());
@@ -32,14 +32,14 @@ async fn answered_and_killed(function: Bootstrap, sealed: &SealedPush) {
 }
 
 #[tokio::test]
-async fn a_message_survives_a_kill_right_behind_its_answer() {
+async fn a_message_survives_a_kill_right_after_its_response() {
     let (world, shop) = world_with_shop().await;
     let bus = slow_line(world.bus_url.as_str(), LINE, "").await;
     let message = Message::text(&shop, FOLLOWER, "hello");
-    // The table is quick: only who waits for the bus answers after it.
+    // The table is fast: only a process that waits for the bus responds after it.
     let function = process(&world, world.database.endpoint(), bus).await;
     answered_and_killed(function, &world.simulator.seal_message(&message)).await;
-    // A bus that this machine was too slow for: the message waits in the table then.
+    // If this machine was too slow for the bus, the message waits in the table.
     world.renew().await;
     assert_eq!(texts(&world), ["hello"]);
 
@@ -50,7 +50,7 @@ async fn a_message_survives_a_kill_right_behind_its_answer() {
 }
 
 #[tokio::test]
-async fn a_message_refused_by_the_bus_survives_a_kill_right_behind_its_answer() {
+async fn a_message_refused_by_the_bus_survives_a_kill_right_after_its_response() {
     let (world, shop) = world_with_shop().await;
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let bus = format!("http://{}", closed.local_addr().unwrap());
@@ -67,7 +67,7 @@ async fn a_message_refused_by_the_bus_survives_a_kill_right_behind_its_answer() 
 #[tokio::test]
 async fn a_message_whose_process_dies_unanswered_is_delivered_by_wechats_next_try() {
     let (world, shop) = world_with_shop().await;
-    // A bus that is reached and says nothing.
+    // A bus that can be reached but does not respond.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let bus = format!("http://{}", silent.local_addr().unwrap());
     let message = Message::text(&shop, FOLLOWER, "hello");
@@ -84,7 +84,7 @@ async fn a_message_whose_process_dies_unanswered_is_delivered_by_wechats_next_tr
 #[tokio::test]
 async fn a_message_whose_process_dies_between_bus_and_table_comes_twice_under_one_id() {
     let (world, shop) = world_with_shop().await;
-    // The note that it was answered takes longer than the process lives.
+    // The record of the reply takes longer than the process lives.
     let table = slow_line(&world.database.endpoint(), Duration::from_mins(1), "answered_at").await;
     let message = Message::text(&shop, FOLLOWER, "hello");
     let sealed = world.simulator.seal_message(&message);
@@ -103,7 +103,7 @@ async fn a_message_whose_process_dies_between_bus_and_table_comes_twice_under_on
     assert_eq!(ids[0], ids[1], "its readers know it again");
 }
 
-/// How many messages wait for the bus.
+/// The number of messages that wait for the bus.
 async fn waiting(world: &World) -> u64 {
     world.store().messages.count_waiting(END_OF_TIME).await.unwrap()
 }

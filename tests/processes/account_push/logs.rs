@@ -1,4 +1,4 @@
-//! Promise 5: whatever comes, nothing secret or private is in what the process prints, at any log level.
+//! Promise 5: whatever arrives, nothing secret or private is in what the process prints, at any log level.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::ExposeSecret as _;
@@ -9,14 +9,14 @@ use stories::world::{WEBHOOK_SECRET, World};
 
 use super::{BINARY, FOLLOWER, metrics, world_with_shop};
 
-/// Everything, and then some: a filter as somebody would set it who looks for a fault.
+/// Everything, and more: the filter of somebody who looks for a fault.
 const TRACE: &str = "trace,lambda_runtime=trace,aws_smithy_runtime=trace,hyper=trace,reqwest=trace,\
                      shared=trace,account_push=trace";
 
-/// What a follower says.
+/// A follower's text.
 const TEXT: &str = "My card number is 6222-0000-1111-2222, 你好 <b>";
 
-/// Stands in a webhook's address.
+/// Part of a webhook's URL.
 const URL_SECRET: &str = "hook-key-0123456789abcdef";
 
 async fn tracing(world: &World, variables: &[(&str, &str)]) -> Bootstrap {
@@ -35,7 +35,8 @@ async fn issue_a_pre_auth_code(world: &World) {
     component.wechat().create_preauthcode(component.carries(&token)).await.unwrap();
 }
 
-/// Holds what processes said against all that must not be in it; `code` is what a message of the release check repeats.
+/// Searches the output of processes for all that must not be in it; `code` is repeated by a message of the release
+/// check.
 async fn assert_private(output: &str, world: &World, code: &str) {
     let private = [
         ("text of a message", TEXT),
@@ -102,7 +103,7 @@ async fn no_message_good_or_bad_leaves_anything_private_in_the_log() {
     let broken_off = function.push(&world.simulator.seal_message(&Message::of(&shop.appid, inner))).await;
     let foreign = function.request(&messages_of(shop.appid.as_str()).query(&foreign.query).body(&foreign.body)).await;
     assert_eq!((broken_off.status, foreign.status), (200, 401), "{broken_off:?} {foreign:?}");
-    // Whoever knows something may put it where it does not belong.
+    // A sender may put private data where they do not belong.
     for misplaced in [TEXT, FOLLOWER, &code] {
         let sealed = world.simulator.seal_message(&text);
         let encoded = utf8_percent_encode(misplaced, NON_ALPHANUMERIC).to_string();
@@ -124,7 +125,7 @@ async fn nothing_that_fails_leaves_anything_private_in_the_log() {
     let (world, shop) = world_with_shop().await;
     world.expect_error("a message was not handled");
     world.expect_error("no push can be accepted");
-    world.expect_error("a message is delivered and not noted");
+    world.expect_error("a message was delivered but not recorded");
     issue_a_pre_auth_code(&world).await;
     let code = world.simulator.issue_code(&shop.appid).unwrap();
     let seal = || world.simulator.seal_message(&Message::text(&shop, FOLLOWER, TEXT));
@@ -139,7 +140,7 @@ async fn nothing_that_fails_leaves_anything_private_in_the_log() {
         assert_eq!(metrics(&said, "webhook_failed").len(), 1, "it was to be asked: {said}");
         output += &said;
     }
-    // A bus and a table that are not there.
+    // A bus and a table that do not exist.
     let busless = tracing(&world, &[("EVENT_BUS_NAME", "another")]).await;
     assert_eq!(busless.push(&seal()).await.status, 200);
     let tableless = tracing(&world, &[("TABLE_NAME", "another")]).await;
@@ -147,11 +148,11 @@ async fn nothing_that_fails_leaves_anything_private_in_the_log() {
     let neither = tracing(&world, &[("TABLE_NAME", "another"), ("EVENT_BUS_NAME", "another")]).await;
     assert_eq!(neither.push(&seal()).await.status, 500);
     let (busless, tableless, neither) = (busless.kill(), tableless.kill(), neither.kill());
-    assert!(busless.contains("a message is delivered later"), "{busless}");
-    assert!(tableless.contains("a message is delivered and not noted"), "{tableless}");
+    assert!(busless.contains("a message will be delivered later"), "{busless}");
+    assert!(tableless.contains("a message was delivered but not recorded"), "{tableless}");
     assert!(neither.contains("a message was not handled"), "{neither}");
     output += &(busless + &tableless + &neither);
-    // Secrets and variables that are of no use.
+    // Unusable secrets and variables.
     let malformed = format!("http://app.example.com/hook?key={URL_SECRET}");
     output += &tracing(&world, &[("REPLY_WEBHOOK_URL", &malformed)]).await.fail().await;
     let usable = stories::world::secret_json().expose_secret().to_owned();

@@ -1,8 +1,6 @@
-//! account-push: what it answers, what of it survives
-//! a kill, whom it never asks for a reply, and what it logs.
+//! account-push: its responses, what survives a kill, which webhooks it never calls, and the log.
 //!
-//! No webhook on this machine can reply to it: what becomes of replies
-//! is told by the stories of messages.
+//! No webhook on this machine can reply to it: the stories of messages cover replies.
 
 mod addresses;
 mod answers;
@@ -22,7 +20,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_process-account-push");
 /// A follower.
 const FOLLOWER: &str = "oFollower-0123456789_abcdefg";
 
-/// A world beside processes, on a platform that is ready, with an account that is authorized.
+/// A world with processes, on a ready platform, with an authorized account.
 async fn world_with_shop() -> (World, Account) {
     let world = World::beside_processes(std::time::Duration::ZERO, |_| {}).await;
     world.get_ready().await;
@@ -31,13 +29,13 @@ async fn world_with_shop() -> (World, Account) {
     (world, shop)
 }
 
-/// The texts that the business has got, in the order of their arrival.
+/// The texts that the business has received, in order of arrival.
 fn texts(world: &World) -> Vec<String> {
     let events = world.bus.delivered().into_iter();
     events.filter_map(|event| Some(event.detail["message"]["content"].as_str()?.to_owned())).collect()
 }
 
-/// The metrics of one name among what a process said.
+/// The metrics of one name in the output of a process.
 fn metrics(output: &str, name: &str) -> Vec<Value> {
     let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line.get(name).is_some() && line.get("_aws").is_some()).collect()

@@ -9,7 +9,7 @@ use stories::slow::slow_line;
 
 use super::{BINARY, FOLLOWER, metrics, texts, world_with_shop};
 
-/// Long enough for both to look for the other's answer at once.
+/// Long enough for both to look for the other's reply at once.
 const LINE: Duration = Duration::from_millis(50);
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The same with moto as the table and Secrets Manager: what our embedded table accepts, another one should too.
+//! The same with moto as the table and Secrets Manager: what our embedded table accepts, another one should accept too.
 
 use base::clock::{Clock as _, SystemClock};
 use base::ids::AppId;
@@ -25,7 +25,7 @@ async fn moto_agrees_on_messages_repeats_and_the_release_check_to_two_processes(
     }
     assert_eq!(texts(&world), ["hello"]);
 
-    // Nothing is known of this one, and then only that it is one of the platform's.
+    // Nothing is known about this one, and then only that it is one of the platform's.
     let stranger = AppId::parse("wxstranger").unwrap();
     let elsewhere = Message::of(&stranger, one_of(&shop));
     assert_eq!(one.push(&world.simulator.seal_message(&elsewhere)).await.status, 401);

@@ -1,4 +1,4 @@
-//! What the process must be told before it starts.
+//! The configuration without which the process does not start.
 
 use std::time::Duration;
 

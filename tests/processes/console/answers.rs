@@ -1,4 +1,4 @@
-//! What a browser gets that was invited, and one that was not.
+//! The responses to a browser that was invited, and to one that was not.
 
 use serde_json::json;
 use stories::bootstrap::Bootstrap;
@@ -15,7 +15,7 @@ async fn an_invited_browser_sees_the_pages_also_in_another_process_and_no_other_
     let policy = refused.headers["content-security-policy"].as_str().unwrap();
     assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
 
-    // A chat program that looks at the link first uses nothing up.
+    // A chat program that previews the link first spends nothing.
     let looked = function.request(&HttpEvent::new("GET", &stage.invitation)).await;
     assert_eq!((looked.status, looked.cookies.len()), (200, 0));
     let cookie = stage.bind(&function).await;

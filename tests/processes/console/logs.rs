@@ -5,7 +5,7 @@ use stories::logs::{assert_request_ids, leaks};
 
 use super::{BINARY, Stage};
 
-/// A filter as somebody would set it who looks for a fault.
+/// The filter of somebody who looks for a fault.
 const TRACE: &str = "trace,lambda_runtime=trace,aws_smithy_runtime=trace,hyper=trace,console=trace";
 
 #[tokio::test]
@@ -25,7 +25,7 @@ async fn no_visit_good_or_bad_leaves_a_cookie_an_invitation_or_a_form_token_in_t
     let body = format!("form_token={token}&reference=shop-1&kind=3&life=7");
     let made = function.request(&stage.form("/console/links", &cookie, &body)).await;
     assert_eq!(made.status, 303, "{made:?}");
-    // Whoever has one may send it where it is not read, or is refused.
+    // A holder of one may send it where it is not read, or is refused.
     for event in [
         stage.form(&stage.invitation, &cookie, ""),
         stage.form("/console/links", "a=b", &body),
@@ -35,7 +35,7 @@ async fn no_visit_good_or_bad_leaves_a_cookie_an_invitation_or_a_form_token_in_t
     ] {
         function.request(&event).await;
     }
-    // Where all is well nothing is logged: the same without a table.
+    // If all is well nothing is logged: the same without a table.
     let without_table = Bootstrap::with(BINARY, &stage.world, |variables| {
         variables.insert("RUST_LOG".into(), TRACE.into());
         variables.insert("AWS_ENDPOINT_URL_DYNAMODB".into(), "http://127.0.0.1:9".into());

@@ -1,7 +1,6 @@
-//! The operators' console: what browsers get from the process, also without a table or the functions that act, and what it
-//! logs.
+//! The operators' console: its responses to browsers, also without a table or the functions that act, and the log.
 //!
-//! account-api and preauth-link are the test's process's.
+//! account-api and preauth-link run in the test's process.
 
 mod answers;
 mod logs;
@@ -19,7 +18,7 @@ use stories::world::World;
 /// The function's binary.
 const BINARY: &str = env!("CARGO_BIN_EXE_process-console");
 
-/// A platform with an operator, and where their first invitation leads.
+/// A platform with an operator, and the path of their first invitation.
 struct Stage {
     world: World,
     invitation: String,
@@ -49,7 +48,7 @@ impl Stage {
         event.header("content-type", "application/x-www-form-urlencoded").body(body)
     }
 
-    /// Binds a browser by the invitation, and returns its cookie.
+    /// Binds a browser with the invitation, and returns its cookie.
     async fn bind(&self, function: &Bootstrap) -> String {
         let bound = function.request(&self.form(&self.invitation, "a=b", "")).await;
         assert_eq!(bound.status, 303, "{bound:?}");

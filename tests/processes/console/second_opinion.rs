@@ -1,4 +1,4 @@
-//! The function against another implementation of DynamoDB than the one all other tests use.
+//! The function with another implementation of DynamoDB than in all other tests.
 
 use stories::bootstrap::Bootstrap;
 use stories::moto::Moto;

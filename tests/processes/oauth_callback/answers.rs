@@ -1,4 +1,4 @@
-//! What a merchant's browser gets who comes back from WeChat, and what the link's business finds then.
+//! The response to a merchant's browser that comes back from WeChat, and the state of the link afterwards.
 
 use serde_json::json;
 use simulator::paths;

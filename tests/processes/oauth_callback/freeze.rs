@@ -1,4 +1,4 @@
-//! A process is frozen between two events, and what it was connected to does not wait for it.
+//! A process is frozen between two events, and its connections are closed meanwhile.
 
 use stories::bootstrap::Bootstrap;
 use stories::browser::parameter;
@@ -6,7 +6,7 @@ use stories::cable::Cable;
 
 use super::{BINARY, Merchant, ready};
 
-/// A call that spends a code is never made twice, nor lost on a connection that was no longer there.
+/// A call that spends a code is never repeated, nor lost on a connection that was already closed.
 #[tokio::test]
 async fn a_code_is_exchanged_once_although_wechat_hung_up_while_the_process_was_frozen() {
     let world = ready().await;

@@ -1,8 +1,8 @@
-//! Promise 2: the process is killed in mid exchange. When its lease has ended, ordinary runs of the refresher bring
-//! what can be brought: the link too, where WeChat's push names the pre-auth code.
+//! Promise 2: the process is killed during the exchange. When its lease has expired, ordinary runs of the refresher
+//! recover what can be recovered: the link too, if WeChat's push names the pre-auth code.
 //!
-//! A lease lasts half a minute of the machine's time. Nobody waits for that: the test's process and WeChat's side move
-//! on by a lease, the dead process need not.
+//! A lease lasts half a minute of the machine's time. Nobody waits for that: the clocks of the test's process and
+//! WeChat's side are advanced by a lease, the dead process has none.
 
 use base::limits::LEASE;
 use simulator::{Behaviour, Codes, Fault, paths};
@@ -13,7 +13,7 @@ use stories::world::World;
 
 use super::{BINARY, Merchant, ready};
 
-/// Lets the merchant come back and kills the process while WeChat's answer to a call of this path is on its way: the
+/// Has the merchant come back and kills the process while WeChat's response to a call of this path is in progress: the
 /// call has taken effect.
 async fn kill_after_effect(world: &World, path: &str, merchant: &Merchant) {
     world.simulator.inject(Fault::Hold.on(path).times(1));
@@ -22,7 +22,7 @@ async fn kill_after_effect(world: &World, path: &str, merchant: &Merchant) {
     world.simulator.release(path);
 }
 
-/// A grant whose code is spent and whose tokens died with the process.
+/// A grant whose code is spent and whose tokens were lost with the process.
 async fn spent_and_killed(codes: Codes) -> (World, Merchant) {
     let world = ready().await;
     world.simulator.set_behaviour(Behaviour { codes, ..Behaviour::default() });
@@ -42,7 +42,7 @@ async fn the_push_recovers_account_and_link_if_the_process_died_with_the_tokens(
         let report = world.push_and_work(&merchant.consent.push).await;
         assert_eq!((report.inbox_done, report.inbox_postponed), (0, 2), "the dead process's lease stands: {report}");
 
-        // Push and redirect are worked off at once: where the spent redirect is first, the push's turn is a run later.
+        // Push and redirect are processed at once: if the spent redirect is first, the push's turn is one run later.
         for _ in 0..2 {
             world.pass(LEASE);
             let report = world.renew().await;
@@ -81,7 +81,7 @@ async fn a_code_that_a_killed_process_did_not_spend_is_exchanged_by_the_refreshe
     let world = ready().await;
     world.expect_error("issued a token by somebody else");
     let merchant = Merchant::at_wechat(&world).await;
-    // So the exchange is refused, and the process dies over the new component token.
+    // So the exchange is refused, and the process dies while it gets the new component token.
     world.another_server_issues_a_component_token().await;
     kill_after_effect(&world, paths::COMPONENT_TOKEN, &merchant).await;
     let account = world.account(0);

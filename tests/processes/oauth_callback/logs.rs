@@ -1,5 +1,5 @@
-//! Promise 5: however a merchant comes back, neither code nor cookie nor any other secret is in what the process prints,
-//! at any log level.
+//! Promise 5: however a merchant comes back, neither code nor cookie nor any other secret is in what the process
+//! prints, at any log level.
 
 use secrecy::ExposeSecret as _;
 use simulator::{Fault, paths};
@@ -9,7 +9,7 @@ use stories::logs::{assert_nothing_leaked, assert_request_ids, leaks};
 
 use super::{BINARY, Merchant, ready};
 
-/// Everything, and then some: a filter as somebody would set it who looks for a fault.
+/// Everything, and more: the filter of somebody who looks for a fault.
 const TRACE: &str =
     "trace,lambda_runtime=trace,aws_smithy_runtime=trace,hyper=trace,reqwest=trace,shared=trace,oauth_callback=trace";
 
@@ -24,7 +24,7 @@ async fn no_return_good_or_bad_leaves_a_secret_in_the_log() {
     assert_eq!(function.request(&merchant.back).await.status, 303);
     assert_eq!(function.request(&merchant.back).await.status, 303, "the page is loaded again");
 
-    // Whoever has a code may send it where it is not read, or where it is refused.
+    // A holder of a code may send it where it is not read, or where it is refused.
     let query = merchant.url.query().unwrap();
     let misplaced = [
         merchant.back.clone().query(&format!("{query}&{query}")),
@@ -35,7 +35,7 @@ async fn no_return_good_or_bad_leaves_a_secret_in_the_log() {
     for event in &misplaced {
         function.request(event).await;
     }
-    // WeChat is busy, lets the line drop, and refuses while it repeats what it was sent.
+    // WeChat is busy, drops the connection, and refuses while it repeats the request.
     let token = world.component().await.token().await.unwrap();
     for number in 0..3 {
         let merchant = Merchant::at_wechat(&world).await;

@@ -1,8 +1,6 @@
-//! oauth-callback: what it answers, what a kill costs,
-//! what two of them do at once, and what it logs.
+//! oauth-callback: its responses, the cost of a kill, simultaneous processes, and the log.
 //!
-//! Links are made and followed, pushes received and inbox entries worked
-//! off in the test's process.
+//! Links are created and followed, pushes received and inbox entries processed in the test's process.
 
 mod answers;
 mod freeze;
@@ -42,9 +40,9 @@ struct Merchant {
     link: Link,
     browser: Browser,
     consent: Consent,
-    /// Where WeChat's redirect leads.
+    /// The target of WeChat's redirect.
     url: Url,
-    /// The same as the gateway hands it over.
+    /// The same as an event of the gateway.
     back: HttpEvent,
 }
 

@@ -1,7 +1,7 @@
 //! Promise 7: two processes on one table get the same redirect at the same moment, and the refresher the push of the
-//! same consent. WeChat is asked once.
+//! same consent. WeChat is called once.
 //!
-//! Both processes are warm, and WeChat takes its time to answer, so that all are surely there while the first is at work.
+//! Both processes are warm, and WeChat responds slowly, so that all have begun while the first is working.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use stories::world::World;
 
 use super::{BINARY, Merchant, ready};
 
-/// WeChat's time to answer: many times what one process may be behind the other.
+/// WeChat's response time: many times the lag of one process behind the other.
 const ANSWER: Duration = Duration::from_millis(300);
 
 async fn warm(world: &World) -> Bootstrap {

@@ -1,4 +1,4 @@
-//! What a merchant's browser gets, and what a process does that is not configured.
+//! The responses to a merchant's browser, and of a process without configuration.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn a_merchant_sees_the_page_and_its_button_leads_to_wechat_with_a_cookie()
     assert!(policy.contains("default-src 'none'") && policy.contains("form-action 'self'"), "{policy}");
     assert_eq!(world.calls(paths::CREATE_PREAUTHCODE), 0, "looking makes no code");
 
-    // The body of a form without fields, which the gateway hands over as Base64.
+    // The body of a form without fields, which the gateway passes as Base64.
     let form = at_page("POST", &link.id).header("content-type", "application/x-www-form-urlencoded");
     let pressed = function.request(&form.base64_body(b"")).await;
     let wechat = pressed.location();

@@ -1,4 +1,4 @@
-//! The business routes are open to whom the gateway has authenticated with IAM, and to nobody else.
+//! The business routes are open only to callers whom the gateway has authenticated with IAM.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn nobody_else_does_whatever_the_request_pretends() {
         let refused = function.request(&unsigned).await;
         assert_eq!((refused.status, refused.problem().as_str()), (403, "no-identity"));
     }
-    // Another kind of authorizer than IAM, with an ARN in what the caller may have put into his token.
+    // Another kind of authorizer than IAM, with an ARN that the caller may have put into the token.
     let mut with_token = asks_for_link("{}").build();
     with_token["requestContext"]["authorizer"] = json!({ "jwt": { "claims": { "userArn": BUSINESS }, "scopes": [] } });
     assert_eq!(function.invoke(with_token).await.unwrap()["statusCode"], 403);

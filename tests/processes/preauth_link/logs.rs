@@ -1,5 +1,5 @@
-//! Promise 5: whatever is asked, neither a pre-auth code nor a cookie nor any other secret is in what the process prints,
-//! at any log level.
+//! Promise 5: whatever is requested, neither a pre-auth code nor a cookie nor any other secret is in what the process
+//! prints, at any log level.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use stories::world::World;
 
 use super::{BINARY, BUSINESS, asks_for_link, at_page};
 
-/// Everything, and then some: a filter as somebody would set it who looks for a fault.
+/// Everything, and more: the filter of somebody who looks for a fault.
 const TRACE: &str =
     "trace,lambda_runtime=trace,aws_smithy_runtime=trace,hyper=trace,reqwest=trace,shared=trace,preauth_link=trace";
 
@@ -41,7 +41,7 @@ async fn no_request_good_or_bad_leaves_a_secret_in_the_log() {
     let code = parameter(&pressed.location(), "pre_auth_code");
     let (cookie, _) = pressed.cookies[0].split_once(';').unwrap();
     let (_, cookie_value) = cookie.split_once('=').unwrap();
-    // Whoever has a code or a cookie may send it where it is not read, or where it is refused.
+    // A holder of a code or a cookie may send it where it is not read, or where it is refused.
     let misplaced = [
         at_page("GET", &link.id).cookie(cookie).query(&format!("pre_auth_code={code}")),
         asks_for_link(&json!({ "reference": [&code], "cookie": cookie }).to_string()).iam(BUSINESS),
@@ -51,7 +51,7 @@ async fn no_request_good_or_bad_leaves_a_secret_in_the_log() {
     for event in &misplaced {
         function.request(event).await;
     }
-    // Another server has taken the component token away; then WeChat refuses and repeats what it was sent.
+    // Another server has invalidated the component token; then WeChat refuses and repeats the request.
     world.another_server_issues_a_component_token().await;
     assert_eq!(function.request(&codes).await.status, 201);
     let quoted = [

@@ -1,7 +1,6 @@
-//! preauth-link: whom it lets in, what it answers, and
-//! what it logs.
+//! preauth-link: access, responses, and the log.
 //!
-//! The way back from WeChat is another function's.
+//! The way back from WeChat belongs to another function.
 
 mod answers;
 mod identity;
@@ -16,7 +15,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_process-preauth-link");
 /// A business, as IAM names it.
 const BUSINESS: &str = "arn:aws:sts::123456789012:assumed-role/orders/session";
 
-/// A business asks for a link; whether IAM knows it is the caller's affair.
+/// A business's request for a link; the caller decides whether it has an IAM identity.
 fn asks_for_link(body: &str) -> HttpEvent {
     HttpEvent::new("POST", "/authorization-links").header("content-type", "application/json").body(body)
 }

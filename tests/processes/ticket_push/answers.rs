@@ -1,4 +1,4 @@
-//! What the process answers, status by status.
+//! The process's responses, status by status.
 
 use serde_json::{Value, json};
 use stories::bootstrap::{Bootstrap, pushed};
@@ -28,7 +28,7 @@ async fn a_good_push_is_stored_whether_its_body_comes_as_text_or_as_base64() {
 }
 
 #[tokio::test]
-async fn forged_malformed_oversized_and_misdirected_pushes_are_told_apart() {
+async fn forged_malformed_oversized_and_misdirected_pushes_are_distinguished() {
     let world = world().await;
     let function = Bootstrap::start(BINARY, &world).await;
     let sealed = world.simulator.seal(&world.simulator.ticket());

@@ -1,4 +1,4 @@
-//! Promise 1: what was answered with `success` is durable. The process is killed right after its answer.
+//! Promise 1: what was answered with `success` is durable. The process is killed right after its response.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use stories::world::World;
 
 use super::BINARY;
 
-/// Far more than a process needs from its answer to its death.
+/// Far longer than a process needs from its response to its death.
 const LINE: Duration = Duration::from_millis(150);
 
-/// Lets a process take a push in whose writes need a while, and kills it as soon as it has answered.
+/// Has a process with slow writes receive a push, and kills it as soon as it has responded.
 async fn acknowledged_and_killed(world: &World, push: &Push) {
     let slow = slow_line(&world.database.endpoint(), LINE, "").await;
     let function = Bootstrap::with(BINARY, world, |variables| {
@@ -26,7 +26,7 @@ async fn acknowledged_and_killed(world: &World, push: &Push) {
 }
 
 #[tokio::test]
-async fn a_ticket_survives_a_kill_right_behind_its_success() {
+async fn a_ticket_survives_a_kill_right_after_its_success() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     let ticket = world.simulator.ticket();
     acknowledged_and_killed(&world, &ticket).await;
@@ -40,7 +40,7 @@ async fn a_ticket_survives_a_kill_right_behind_its_success() {
 }
 
 #[tokio::test]
-async fn a_grant_is_there_after_a_kill_right_behind_its_success_and_takes_effect() {
+async fn a_grant_survives_a_kill_right_after_its_success_and_takes_effect() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     world.get_ready().await;
     let account = world.account(0);

@@ -1,4 +1,4 @@
-//! A process is frozen between two events, and what it was connected to does not wait for it.
+//! A process is frozen between two events, and its connections are closed meanwhile.
 
 use std::time::Duration;
 

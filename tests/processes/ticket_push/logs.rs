@@ -1,4 +1,4 @@
-//! Promise 5: whatever comes, nothing secret is in what the process prints, at any log level.
+//! Promise 5: whatever arrives, nothing secret is in what the process prints, at any log level.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use stories::world::World;
 
 use super::BINARY;
 
-/// Everything, and then some: a filter as somebody would set it who looks for a fault.
+/// Everything, and more: the filter of somebody who looks for a fault.
 const TRACE: &str = "trace,lambda_runtime=trace,aws_smithy_runtime=trace,hyper=trace,shared=trace";
 
 async fn tracing(world: &World, variables: &[(&str, &str)]) -> Bootstrap {
@@ -24,7 +24,7 @@ async fn tracing(world: &World, variables: &[(&str, &str)]) -> Bootstrap {
     .await
 }
 
-/// A grant through a link, so that there is a pre-auth code in it.
+/// A grant through a link, so that it has a pre-auth code.
 async fn grant(world: &World) -> Push {
     let component = world.component().await;
     let token = component.token().await.unwrap();
@@ -53,7 +53,7 @@ async fn no_push_good_or_bad_leaves_a_secret_in_the_log() {
         assert!(function.request(&pushed(&sealed).base64_body(sealed.body.as_bytes())).await.is_success());
     }
     assert_eq!(function.push(&world.simulator.seal(&foreign)).await.status, 401);
-    // Whoever knows a secret may put it where none belongs.
+    // A sender may put a secret where none belongs.
     for misplaced in [&ticket.message, &granted.message] {
         let sealed = world.simulator.seal(&ticket);
         let encoded = utf8_percent_encode(misplaced, NON_ALPHANUMERIC).to_string();
@@ -68,7 +68,7 @@ async fn no_push_good_or_bad_leaves_a_secret_in_the_log() {
     let output = function.kill();
     assert!(output.contains("\"level\":\"INFO\"") && output.contains("push_stored"), "it does print:\n{output}");
 
-    // A table that is not there, a secret that is none.
+    // A table that does not exist, an invalid secret.
     let tableless = tracing(&world, &[("TABLE_NAME", "another")]).await;
     for push in [&ticket, &granted] {
         assert_eq!(tableless.push(&world.simulator.seal(push)).await.status, 500);

@@ -1,8 +1,6 @@
-//! ticket-push: what it answers, what of it survives
-//! a kill, and what it logs.
+//! ticket-push: its responses, what survives a kill, and the log.
 //!
-//! What follows from a push is the refresher's work, which here is done
-//! in the test's process.
+//! What follows from a push is the refresher's work, which is done in the test's process here.
 
 mod answers;
 mod durability;

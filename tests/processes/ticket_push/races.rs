@@ -8,7 +8,7 @@ use stories::world::World;
 
 use super::BINARY;
 
-/// Long enough for both to be at their write at once.
+/// Long enough for both to write at once.
 const LINE: Duration = Duration::from_millis(50);
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What the process answers, also when it is killed.
+//! The process's responses, and what survives a kill.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn a_service_gets_a_token_and_another_one_for_one_that_was_refused() {
 }
 
 #[tokio::test]
-async fn nobody_else_is_answered_and_the_platforms_own_token_is_given_to_nobody() {
+async fn others_are_refused_and_nobody_gets_the_platforms_own_token() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     world.get_ready().await;
     let function = Bootstrap::start(BINARY, &world).await;
@@ -65,7 +65,7 @@ async fn a_kill_between_wechats_answer_and_the_write_costs_the_account_nothing()
     drop(function.kill());
     world.simulator.release(paths::AUTHORIZER_TOKEN);
     assert!(!world.wechat_accepts(&account).await, "the stored token has died");
-    // The dead process's lease ends, and then somebody asks.
+    // The dead process's lease expires, and then somebody asks.
     world.pass(Duration::from_secs(31));
     let path = format!("/tokens/{account}/renewals");
     let replaced = Business::of(&world).ask(Method::POST, &path, &json!({ "token_id": id })).await;

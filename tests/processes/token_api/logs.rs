@@ -1,5 +1,5 @@
-//! Promise 5: whatever is asked, no secret is in what the process prints, at any log level, and none in an answer but the
-//! token that was asked for.
+//! Promise 5: whatever is requested, no secret is in what the process prints, at any log level, and none in a response
+//! except the requested token.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use stories::world::World;
 
 use super::{BINARY, asks, refused};
 
-/// Everything, and then some: a filter as somebody would set it who looks for a fault.
+/// Everything, and more: the filter of somebody who looks for a fault.
 const TRACE: &str =
     "trace,lambda_runtime=trace,aws_smithy_runtime=trace,hyper=trace,reqwest=trace,shared=trace,token_api=trace";
 
@@ -36,7 +36,7 @@ async fn no_request_good_or_bad_leaves_a_secret_in_the_log() {
     .await;
     let business = Business::of(&world);
     assert_eq!(business.code(&business.link(json!({})).await).await.status, 201);
-    // All tokens have lapsed: they are renewed.
+    // All tokens have expired: they are renewed.
     let given = function.request(&asks("GET", &format!("/tokens/{account}"))).await;
     assert_eq!(given.status, 200);
     let told = world.simulator.issued_secrets().into_iter().filter(|secret| secret.is_in(&given.body));
@@ -50,11 +50,11 @@ async fn no_request_good_or_bad_leaves_a_secret_in_the_log() {
         let answer = function.request(&event).await;
         assert!(answer.status < 500, "{}", answer.status);
     }
-    // Another server has taken the component token away; then WeChat refuses with a text that repeats what it was sent.
+    // Another server has invalidated the component token; then WeChat refuses with a text that repeats the request.
     world.another_server_issues_a_component_token().await;
     assert_eq!(function.request(&asks("GET", &format!("/tokens/{second}"))).await.status, 200);
     let issued = world.simulator.issued_secrets().into_iter();
-    // But for the token of the pushes, which no call has anything to do with.
+    // Except for the token of the pushes, which no call uses.
     let issued = issued.filter(|secret| secret.kind != SecretKind::Token);
     let secrets: Vec<String> = issued.map(|secret| secret.value).collect();
     let quoted = Fault::Errcode { errcode: 48_001, errmsg: secrets.join(" ") };

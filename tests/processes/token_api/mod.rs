@@ -1,4 +1,4 @@
-//! token-api: whom it lets in, what it answers, what a kill in mid-renewal costs, and what it logs.
+//! token-api: access, responses, the cost of a kill during a renewal, and the log.
 
 mod answers;
 mod logs;

@@ -1,5 +1,4 @@
-//! What the business is told on the bus by processes that die or overlap: at least once, and what comes twice has one
-//! id.
+//! Events on the bus from processes that die or overlap: at least once, and repeats have the same id.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,7 +16,7 @@ use token_refresher::Report;
 
 use super::BINARY;
 
-/// The longest wait for what takes milliseconds.
+/// The longest wait for something that takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Longer than a process lives on, within one try of the SDK.
@@ -28,7 +27,7 @@ const BUS: Duration = Duration::from_millis(200);
 
 /// The ids of the events on the bus, in the order of their arrival.
 fn ids(world: &World) -> Vec<String> {
-    // What has become of the account is reported as well, by the run that follows.
+    // The following run also reports what happened to the account.
     let events = world.bus.delivered().into_iter().filter(|event| !event.detail_type.starts_with("account."));
     events.map(|event| event.detail["id"].as_str().unwrap().to_owned()).collect()
 }
@@ -41,7 +40,7 @@ async fn with_grant() -> World {
     world
 }
 
-/// A world with a message that the bus did not take when it came.
+/// A world with a message that the bus did not accept when it arrived.
 async fn with_message() -> World {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     world.get_ready().await;
@@ -54,8 +53,8 @@ async fn with_message() -> World {
     world
 }
 
-/// Lets a process that gets `event` put what it tells on the bus, and kills it before it has written that down by the
-/// update with `note` in it; then a run follows.
+/// Has a process that gets `event` publish on the bus, and kills it before it has recorded that with the update that
+/// contains `note`; then a run follows.
 async fn told_twice(world: &World, event: Value, note: &'static str) -> Report {
     let slow = slow_line(&world.database.endpoint(), LINE, note).await;
     let function = Bootstrap::with(BINARY, world, |variables| {
@@ -79,7 +78,7 @@ async fn a_kept_message_whose_process_dies_after_its_event_is_delivered_again() 
 }
 
 #[tokio::test]
-async fn a_grant_whose_process_dies_after_its_event_is_told_again_not_exchanged() {
+async fn a_grant_whose_process_dies_after_its_event_is_published_again_not_exchanged() {
     let world = with_grant().await;
     let event = inserts(&world.inbox_keys().await);
     let report = told_twice(&world, event, "finished_at").await;
@@ -90,7 +89,7 @@ async fn a_grant_whose_process_dies_after_its_event_is_told_again_not_exchanged(
 }
 
 #[tokio::test]
-async fn two_processes_at_once_tell_a_kept_message_once_or_twice_with_one_id() {
+async fn two_processes_at_once_publish_a_kept_message_once_or_twice_with_one_id() {
     let world = with_message().await;
     let slow = slow_line(world.bus_url.as_str(), BUS, "").await;
     let start = || {

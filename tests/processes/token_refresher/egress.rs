@@ -1,4 +1,4 @@
-//! The way to WeChat through a proxy, as docs/egress.md has it: nginx with that very configuration, TLS on both sides.
+//! The way to WeChat through a proxy, as in docs/egress.md: nginx with exactly that configuration, TLS on both sides.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,10 +18,10 @@ use tempfile::TempDir;
 
 use super::{BINARY, TO_EXPIRY};
 
-/// The name that the page gives the proxy; here it is this machine's.
+/// The proxy's name on the page; here it is this machine's.
 const NAME: &str = "4f7c1e9ab2d65c08.example.com";
 
-/// A running nginx: the proxy, and in front of the simulator the server that it takes for WeChat.
+/// A running nginx: the proxy, and before the simulator the server that acts as WeChat.
 struct Proxy {
     folder: TempDir,
     process: Process,
@@ -29,7 +29,7 @@ struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one whose way leads to the world's simulator, which shows a certificate for `wechat`.
+    /// Starts one that leads to the world's simulator, which shows a certificate for `wechat`.
     async fn start(world: &World, wechat: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -70,20 +70,19 @@ impl Proxy {
         std::fs::write(path("nginx.conf"), configuration).unwrap();
         let arguments = ["-e", "stderr", "-p", folder.path().to_str().unwrap(), "-c", &path("nginx.conf")];
         let mut process = Process::start(on_the_path("nginx"), &arguments, BTreeMap::<String, String>::new());
-        // Its ports are open by then. One process, so that it ends with the test.
         // Its ports are open by then. It is one process, which ends with the test.
         process.wait_for_output("using the", Duration::from_secs(20)).await;
         Self { folder, process, port }
     }
 
-    /// What a function has to know.
+    /// The variables that a function needs.
     fn redirect(&self, variables: &mut Variables) {
         variables.insert("WECHAT_API_BASE_URL".to_owned(), format!("https://localhost:{}", self.port));
         let authority = self.folder.path().join("authority.pem");
         variables.insert("SSL_CERT_FILE".to_owned(), authority.to_str().unwrap().to_owned());
     }
 
-    /// What nginx has printed and written, its configuration and keys apart.
+    /// What nginx has printed and written, except its configuration and keys.
     fn written(&self) -> String {
         let mut text = self.process.output();
         let mut folders = vec![self.folder.path().to_owned()];
@@ -100,7 +99,7 @@ impl Proxy {
         text
     }
 
-    /// The status of a request, as a stranger makes it to the host `name`; `None` where there is no TLS.
+    /// The status of a stranger's request to the host `name`; `None` if there is no TLS.
     async fn status(&self, method: Method, name: &str, path: &str) -> Option<u16> {
         let authority = std::fs::read(self.folder.path().join("authority.pem")).unwrap();
         let authority = reqwest::Certificate::from_pem(&authority).unwrap();
@@ -126,7 +125,7 @@ fn openssl(folder: &Path, arguments: &str) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// What every certificate here is made with, its subject and extensions apart.
+/// The arguments for every certificate here, except its subject and extensions.
 const NEW: &str = "req -x509 -newkey rsa:2048 -nodes -days 2 -config openssl.conf";
 
 fn authority(folder: &Path) {

@@ -1,8 +1,8 @@
-//! Promise 2: the process is killed between WeChat's answer and the write. When its lease has ended, an ordinary run
-//! brings everything back.
+//! Promise 2: the process is killed between WeChat's response and the write. When its lease has expired, an ordinary
+//! run recovers everything.
 //!
-//! A process keeps the machine's time, and a lease lasts half a minute of it. Nobody waits for that: the test's process
-//! and WeChat's side move on by a lease, the dead process need not.
+//! A process uses the machine's time, and a lease lasts half a minute of it. Nobody waits for that: the clocks of the
+//! test's process and WeChat's side are advanced by a lease, the dead process has none.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ use tokio::time::Instant;
 
 use super::{BINARY, TO_EXPIRY};
 
-/// The longest wait for what takes milliseconds.
+/// The longest wait for something that takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Starts a process, gives it the event and kills it while WeChat's answer to a call of this path is on its way: the
+/// Starts a process, sends it the event and kills it while WeChat's response to a call of this path is in progress: the
 /// call has taken effect.
 async fn kill_after_effect(world: &World, path: &str, event: serde_json::Value) {
     world.simulator.inject(Fault::Hold.on(path).times(1));
@@ -33,7 +33,7 @@ async fn kill_after_effect(world: &World, path: &str, event: serde_json::Value) 
     world.simulator.release(path);
 }
 
-/// A world whose one account is due, with a component token that is not.
+/// A world with one due account, and a component token that is not due.
 async fn with_due_account() -> (World, base::ids::AppId) {
     let world = World::beside_processes(TO_EXPIRY, |_| {}).await;
     world.get_ready().await;
@@ -46,7 +46,7 @@ async fn with_due_account() -> (World, base::ids::AppId) {
 }
 
 #[tokio::test]
-async fn an_account_whose_rotated_tokens_died_renews_again_by_itself() {
+async fn an_account_whose_rotated_tokens_were_lost_renews_again_automatically() {
     let (world, account) = with_due_account().await;
     kill_after_effect(&world, paths::AUTHORIZER_TOKEN, renew()).await;
     assert_eq!(world.simulator.counters().effects.renewals_of(&account), 1, "WeChat has answered");
@@ -74,7 +74,7 @@ async fn an_account_whose_recovery_is_killed_too_is_recovered_by_the_next_run() 
     kill_after_effect(&world, paths::AUTHORIZER_TOKEN, renew()).await;
     assert_eq!(renewals(&world), 1);
     world.pass(LEASE);
-    // The run that recovers is cut off at its second call of this path: the first is the one that WeChat refuses.
+    // The recovering run is cut off at its second call of this path: the first is the one that WeChat refuses.
     world.simulator.inject(Fault::Delay(Duration::ZERO).on(paths::AUTHORIZER_TOKEN).times(1));
     world.simulator.inject(Fault::Hold.on(paths::AUTHORIZER_TOKEN).times(1));
     tokio::select! {
@@ -102,7 +102,7 @@ async fn one_of_four_runs_is_killed_in_the_middle_and_the_others_come_to_their_e
     assert!(world.simulator.push_ticket().await.is_accepted());
     world.component().await.token().await.unwrap();
 
-    // The first to call: it is killed when WeChat has renewed one of its accounts, and has not written it down.
+    // The first to call: it is killed when WeChat has renewed one of its accounts and it has not recorded that.
     kill_after_effect(&world, paths::AUTHORIZER_TOKEN, renew_part(2, 4)).await;
     let mut renewed = 0;
     for part in [0, 1, 3] {
@@ -123,7 +123,7 @@ async fn one_of_four_runs_is_killed_in_the_middle_and_the_others_come_to_their_e
 }
 
 #[tokio::test]
-async fn a_grant_whose_tokens_died_is_recovered_from_its_inbox_entry() {
+async fn a_grant_whose_tokens_were_lost_is_recovered_from_its_inbox_entry() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     world.get_ready().await;
     let account = world.account(0);

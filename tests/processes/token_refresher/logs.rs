@@ -1,5 +1,5 @@
-//! Promise 5: through a whole story, and through everything WeChat may answer, nothing secret is in what the process
-//! prints, at any log level.
+//! Promise 5: through a whole story, and whatever WeChat may return, nothing secret is in what the process prints, at
+//! any log level.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use stories::world::World;
 
 use super::{BINARY, TO_EXPIRY};
 
-/// Everything, and then some: a filter as somebody would set it who looks for a fault.
+/// Everything, and more: the filter of somebody who looks for a fault.
 const TRACE: &str = "trace,lambda_runtime=trace,aws_smithy_runtime=trace,hyper=trace,reqwest=trace,shared=trace";
 
 async fn tracing(world: &World, variables: &[(&str, &str)]) -> Bootstrap {
@@ -25,7 +25,7 @@ async fn tracing(world: &World, variables: &[(&str, &str)]) -> Bootstrap {
     .await
 }
 
-/// A grant through a link, so that there is a pre-auth code in it.
+/// A grant through a link, so that it has a pre-auth code.
 async fn grant(world: &World, number: usize) -> Push {
     let component = world.component().await;
     let token = component.token().await.unwrap();
@@ -35,7 +35,7 @@ async fn grant(world: &World, number: usize) -> Push {
     push
 }
 
-/// Makes what is stored of the first account due.
+/// Makes the stored tokens of the first account due.
 async fn make_due(world: &World) {
     world.store().tokens.mark_due(&TokenOwner::Authorizer(world.account(0)), world.now()).await.unwrap();
 }
@@ -59,7 +59,7 @@ async fn a_whole_story_of_grants_renewals_and_refusals_leaves_no_secret_in_the_l
     drop(world.merchant_authorizes(&world.account(2)));
     assert_eq!(function.invoke(reconcile()).await.unwrap()["added"], 1);
 
-    // 40001: another server took the component token away. 61023: and the refresh token died with somebody's answer.
+    // 40001: another server invalidated the component token. 61023: and the refresh token was lost with a response.
     make_due(&world).await;
     world.another_server_issues_a_component_token().await;
     assert_eq!(function.invoke(renew()).await.unwrap()["renewed"], 1);
@@ -93,7 +93,7 @@ async fn a_refusal_that_quotes_every_secret_leaves_none_in_the_log() {
     let account = world.authorized_account().await;
     let function = tracing(&world, &[]).await;
     let mut pushes = Vec::new();
-    // Unknown, busy, void, permission, reauthorize, quota: each has its own way through the code.
+    // Unknown, busy, void, permission, reauthorize, quota: each has its own path through the code.
     for errcode in [99_999, -1, 40_001, 48_001, 61_023, 61_009, 45_009, 61_004] {
         world.pass(Duration::from_secs(1));
         let push = grant(&world, 1).await;
@@ -110,7 +110,7 @@ async fn a_refusal_that_quotes_every_secret_leaves_none_in_the_log() {
         function.invoke(reconcile()).await.unwrap();
         world.simulator.clear_faults();
     }
-    // Answers that are none, and a component token that is refused.
+    // Missing responses, and a component token that is refused.
     for fault in [Fault::BadGateway, Fault::DropBefore, Fault::DropAfter] {
         world.simulator.inject(fault.on(paths::ANY));
         make_due(&world).await;
@@ -127,14 +127,14 @@ async fn a_refusal_that_quotes_every_secret_leaves_none_in_the_log() {
 
     let mut output = function.kill();
     assert!(output.contains("***"), "what WeChat said is printed, cleaned:\n{output}");
-    // A table that is not there.
+    // A table that does not exist.
     let tableless = tracing(&world, &[("TABLE_NAME", "another")]).await;
     assert!(tableless.invoke(renew()).await.unwrap()["failed"]["table"].as_u64() >= Some(1));
     output += &tableless.kill();
     assert_nothing_leaked(&output, &world.simulator, &pushes.iter().collect::<Vec<_>>()).await;
 }
 
-/// What WeChat might say if it repeated all that it was sent with the calls of this story.
+/// A text of WeChat's that repeats everything in the requests of this story.
 async fn quoting(world: &World, push: &Push, account: &base::ids::AppId) -> String {
     let store = world.store();
     let component = store.tokens.get(&TokenOwner::Component).await.unwrap().unwrap().access_token.unwrap();
@@ -146,7 +146,7 @@ async fn quoting(world: &World, push: &Push, account: &base::ids::AppId) -> Stri
     format!("invalid: {} {}", sent.join(" "), in_push.join(" "))
 }
 
-/// The text of an element of a push, empty where there is none.
+/// The text of an element of a push, empty if there is none.
 fn element(message: &str, name: &str) -> String {
     let inner = message.split_once(&format!("<{name}><![CDATA[")).and_then(|(_, rest)| rest.split_once("]]>"));
     inner.map_or("", |(text, _)| text).to_owned()

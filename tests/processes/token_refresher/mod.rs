@@ -1,5 +1,4 @@
-//! token-refresher: what it reports, what a kill costs,
-//! what two of them do at once, and what it logs.
+//! token-refresher: its reports, the cost of a kill, simultaneous processes, and the log.
 //!
 //! Pushes are received in the test's process.
 

@@ -1,7 +1,6 @@
 //! Promises 2 and 7: two processes on one table get the same event at the same moment. WeChat issues once.
 //!
-//! Both processes are warm, and WeChat takes its time to answer, so that the second is surely there while the first is
-//! at work.
+//! Both processes are warm, and WeChat responds slowly, so that the second has begun while the first is working.
 
 use std::time::Duration;
 
@@ -16,10 +15,10 @@ use stories::world::World;
 
 use super::{BINARY, TO_EXPIRY};
 
-/// WeChat's time to answer: many times what one process may be behind the other.
+/// WeChat's response time: many times the lag of one process behind the other.
 const ANSWER: Duration = Duration::from_millis(300);
 
-/// The delay of a late process: many times what the other needs for its whole run, within one try of the SDK.
+/// The delay of a late process: many times the other's whole run, within one try of the SDK.
 const LATE: Duration = Duration::from_millis(700);
 
 /// Gives the same event to two warm processes at once.
@@ -47,7 +46,7 @@ fn sum(reports: &[Value], field: &str) -> u64 {
     reports.iter().map(|report| report[field].as_u64().unwrap()).sum()
 }
 
-/// A world with so many accounts, all lapsed, as is the component token.
+/// A world with this many accounts, all expired, as is the component token.
 async fn lapsed(accounts: u32) -> (World, Vec<AppId>) {
     let appids: Vec<AppId> = (0..accounts).map(|number| AppId::parse(&format!("wxace{number:013}")).unwrap()).collect();
     let world = World::beside_processes(TO_EXPIRY, |options| {
@@ -69,7 +68,8 @@ fn twice() -> Vec<Value> {
     vec![renew(), renew()]
 }
 
-/// Each account is renewed once, and the component token issued once, by processes that get these events at once.
+/// Checks that each account is renewed once, and the component token issued once, by simultaneous processes with these
+/// events.
 async fn renewed_once(accounts: u32, ticks: Vec<Value>) {
     let (world, appids) = lapsed(accounts).await;
     let before = world.simulator.counters().effects;
@@ -110,8 +110,8 @@ async fn an_undivided_run_and_the_parts_of_another_number_renew_each_account_onc
 async fn a_process_that_is_late_with_an_account_on_its_list_renews_nothing_again() {
     let (world, appids) = lapsed(1).await;
     world.component().await.token().await.unwrap();
-    // Its lists are read in time; its lease, for which alone the item is returned, is asked for when the other has long
-    // finished.
+    // Its lists are read in time; its lease, the only request that returns an item, is requested when the other has
+    // long finished.
     let slow = slow_line(&world.database.endpoint(), LATE, r#""ReturnValues":"ALL_NEW""#).await;
     let late = Bootstrap::with(BINARY, &world, |variables| {
         variables.insert("AWS_ENDPOINT_URL_DYNAMODB".into(), slow);

@@ -33,19 +33,19 @@ async fn asked_after(seconds: i64) -> (World, String) {
     (world, code)
 }
 
-/// The customer-service messages: the text, and the code that brought the token it was sent with.
+/// The customer-service messages: the text, and the code that brought the token with which it was sent.
 fn sent(world: &World) -> Vec<(String, Option<String>)> {
     let sent = world.simulator.sent().into_iter().filter(|sent| sent.to == CHECKER);
     sent.map(|sent| (sent.body["text"]["content"].as_str().unwrap().to_owned(), sent.code)).collect()
 }
 
-/// What the check expects.
+/// The message that the check expects.
 fn expected(code: &str) -> (String, Option<String>) {
     (format!("{code}_from_api"), Some(code.to_owned()))
 }
 
-/// Kills a process while WeChat's answer to a call of this path is on its way; then the lease of the dead ends and an
-/// ordinary run follows.
+/// Kills a process while WeChat's response to a call of this path is in progress; then the dead process's lease expires
+/// and an ordinary run follows.
 async fn killed_at(world: &World, path: &str) {
     world.simulator.inject(Fault::Hold.on(path).times(1));
     let function = Bootstrap::start(BINARY, world).await;
@@ -60,7 +60,7 @@ async fn killed_at(world: &World, path: &str) {
 #[tokio::test]
 async fn a_process_that_dies_after_the_exchange_leaves_the_message_to_the_next() {
     let (world, code) = asked().await;
-    // The tokens are stored then, the profile is being read.
+    // By then the tokens are stored, and the profile is being read.
     killed_at(&world, paths::GET_AUTHORIZER_INFO).await;
     assert_eq!(sent(&world), [expected(&code)], "with the token of that code");
     assert_eq!(world.renew().await.inbox_done, 0);
@@ -68,11 +68,11 @@ async fn a_process_that_dies_after_the_exchange_leaves_the_message_to_the_next()
 
 #[tokio::test]
 async fn a_message_whose_tokens_died_is_sent_with_the_accounts_next_token() {
-    // In the second of the grant too, when WeChat's times do not tell that what is stored is older than the code.
+    // In the second of the grant too, when WeChat's times do not show that the stored tokens are older than the code.
     for seconds in [0, 1] {
         let (world, code) = asked_after(seconds).await;
         killed_at(&world, paths::QUERY_AUTH).await;
-        // Nobody has the token that the code brought.
+        // The token that the code brought is lost.
         assert_eq!(sent(&world), [(expected(&code).0, None)], "{seconds}");
         assert!(world.wechat_accepts(&Account::release_check()[0].appid).await, "{seconds}");
     }
@@ -94,7 +94,7 @@ async fn two_processes_that_get_the_code_at_once_exchange_and_send_once() {
     for warm in [&one, &other] {
         warm.invoke(inserts([])).await.unwrap();
     }
-    // Many times what one process may be behind the other.
+    // Many times the lag of one process behind the other.
     world.simulator.inject(Fault::Delay(Duration::from_millis(300)).on(paths::QUERY_AUTH));
     let event = inserts(&world.inbox_keys().await);
     let (first, second) = tokio::join!(one.invoke(event.clone()), other.invoke(event));
@@ -124,7 +124,7 @@ async fn a_second_process_sends_the_message_while_the_first_waits_for_wechat() {
     for report in [first.unwrap(), second] {
         assert_eq!((&report["inbox_done"], &report["failed"]), (&json!(1), &json!({})), "{report}");
     }
-    // Twice the same text is what a follower can live with; none is what the check cannot.
+    // A follower can live with the same text twice; the check cannot live with none.
     assert_eq!(sent(&world), [expected(&code), expected(&code)]);
     assert_eq!(world.calls(paths::QUERY_AUTH) - calls, 1, "the code is exchanged once");
     assert_eq!(world.renew().await.inbox_done, 0);

@@ -1,4 +1,4 @@
-//! The function against another implementation of DynamoDB and Secrets Manager than the one all other tests use.
+//! The function with another implementation of DynamoDB and Secrets Manager than in all other tests.
 
 use secrecy::SecretString;
 use serde_json::json;

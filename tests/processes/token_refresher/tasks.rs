@@ -12,7 +12,7 @@ use stories::world::World;
 use super::{BINARY, TO_EXPIRY};
 
 #[tokio::test]
-async fn a_renewal_tick_works_off_the_inbox_renews_what_is_due_and_reports_it() {
+async fn a_renewal_tick_processes_the_inbox_renews_what_is_due_and_reports_it() {
     let world = World::beside_processes(TO_EXPIRY, |_| {}).await;
     world.get_ready().await;
     let account = world.authorized_account().await;
@@ -53,7 +53,7 @@ async fn a_reconciliation_tick_adds_what_a_lost_push_left_out() {
 }
 
 #[tokio::test]
-async fn a_batch_of_the_stream_works_off_its_entries_and_nothing_else() {
+async fn a_batch_of_the_stream_processes_its_entries_and_nothing_else() {
     let world = World::beside_processes(TO_EXPIRY, |_| {}).await;
     world.get_ready().await;
     let due = world.authorized_account().await;
@@ -105,7 +105,7 @@ async fn without_a_usable_secret_an_event_is_an_error_and_the_process_goes_on() 
 }
 
 #[tokio::test]
-async fn before_the_secret_has_a_value_a_run_does_nothing_and_is_no_failure() {
+async fn before_the_secret_has_a_value_a_run_does_nothing_and_does_not_fail() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     world.expect_error("the platform's secret is still empty");
     world.secrets.set("".into());

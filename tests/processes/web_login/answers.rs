@@ -1,4 +1,4 @@
-//! What a visitor's browser and a shop's service get, and what a process does that is not configured.
+//! The responses to a visitor's browser and a shop's service, and of a process without configuration.
 
 use serde_json::{Value, json};
 use simulator::paths;

@@ -1,4 +1,4 @@
-//! The process is killed when WeChat has said who a visitor is, and nobody has written it down: WeChat's code is spent, and
+//! The process is killed when WeChat has said who a visitor is and that is not stored yet: WeChat's code is spent, and
 //! the visitor logs in once more.
 
 use simulator::{Fault, paths};
@@ -19,8 +19,8 @@ async fn a_process_that_dies_with_wechats_answer_costs_one_more_login_and_leaves
     stage.world.simulator.release(paths::WEB_LOGIN_TOKEN);
     assert_eq!(stage.world.items().await, before, "nothing is written before WeChat has answered");
 
-    // The gateway answers the visitor with 500 and WeChat's browser is loaded again, here by a function that does not wait
-    // for other loads as long as a deployed one.
+    // The gateway returns 500 to the visitor and WeChat's browser loads the page again, here from a function that waits
+    // less long for other loads than a deployed one.
     let again = stories::http_client().get(back.url.clone()).header("cookie", &back.cookie).send().await.unwrap();
     let shop = url::Url::parse(again.headers()["location"].to_str().unwrap()).unwrap();
     assert_eq!(parameter(&shop, "error"), "code_used");

@@ -1,5 +1,5 @@
-//! Promise 5: whoever logs in, neither a code of WeChat's or ours nor a cookie, nor who the visitor is, is in what the process
-//! prints, at any log level.
+//! Promise 5: whoever logs in, neither a code of WeChat's or ours nor a cookie, nor the visitor's identity, is in what
+//! the process prints, at any log level.
 
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -12,18 +12,18 @@ use stories::logs::{assert_neither_leaked, assert_request_ids};
 
 use super::{BINARY, Back, CALLBACK, NICKNAME, SERVICE, STATE, Stage, VISITOR, redeems};
 
-/// Everything, and then some: a filter as somebody would set it who looks for a fault.
+/// Everything, and more: the filter of somebody who looks for a fault.
 const TRACE: &str =
     "trace,lambda_runtime=trace,aws_smithy_runtime=trace,hyper=trace,reqwest=trace,shared=trace,web_login=trace";
 
-/// The verifier of no login: it is refused, and stays secret.
+/// A verifier without a login: it is refused, and stays secret.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 #[tokio::test]
 async fn no_login_good_or_bad_says_in_the_log_who_it_was_or_with_which_code() {
     let stage = Stage::ready().await;
     let world = &stage.world;
-    // Another function's, for a secret of each kind.
+    // Another function's requests, for a secret of each kind.
     Browser::on_computer().press(&Business::of(world).link(json!({})).await).await;
     let function = Bootstrap::with(BINARY, world, |variables| {
         variables.insert("RUST_LOG".into(), TRACE.into());
@@ -41,7 +41,7 @@ async fn no_login_good_or_bad_says_in_the_log_who_it_was_or_with_which_code() {
         let login: Value = serde_json::from_str(&login.body).unwrap();
         assert_eq!(login["openid"], VISITOR);
 
-        // Whoever has a code or a cookie may send it where it is not read, or where it is refused.
+        // A holder of a code or a cookie may send it where it is not read, or where it is refused.
         let query = back.url.query().unwrap();
         let misplaced = [
             HttpEvent::new("GET", back.url.path()).route(CALLBACK).query(query),
@@ -56,7 +56,7 @@ async fn no_login_good_or_bad_says_in_the_log_who_it_was_or_with_which_code() {
         cookies.push(back.cookie);
         codes.push(code);
     }
-    // WeChat is busy, lets the line drop, and refuses while it repeats what it was sent.
+    // WeChat is busy, drops the connection, and refuses while it repeats the request.
     let token = world.component().await.token().await.unwrap();
     for number in 0..3 {
         let back = Back::from_wechat(&stage, &function, "snsapi_base").await;
@@ -70,7 +70,7 @@ async fn no_login_good_or_bad_says_in_the_log_who_it_was_or_with_which_code() {
         assert_eq!(parameter(&function.request(&back.event).await.location(), "error"), "temporarily_unavailable");
         cookies.push(back.cookie);
     }
-    // It refuses to say how the visitor looks, and repeats what it was sent there.
+    // It refuses the visitor's profile, and repeats the request.
     let back = Back::from_wechat(&stage, &function, "snsapi_userinfo").await;
     let errmsg = format!("invalid openid: {VISITOR}");
     world.simulator.inject(Fault::Errcode { errcode: 40_003, errmsg }.on(paths::VISITOR_INFO).times(1));

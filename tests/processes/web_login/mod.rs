@@ -1,6 +1,6 @@
-//! web-login: whom it sends to WeChat, takes back and tells about, what a kill costs, and what it logs.
+//! web-login: which visitors it sends to WeChat, accepts back and reports, the cost of a kill, and the log.
 //!
-//! WeChat's page, and what a shop says of its account, are the test's process's.
+//! WeChat's page, and the shop's settings of its account, belong to the test's process.
 
 mod answers;
 mod kills;
@@ -27,7 +27,7 @@ const SERVICE: &str = "arn:aws:sts::123456789012:assumed-role/shop/session";
 /// The shop's page, to which visitors return.
 const SHOP: &str = "https://shop.example.com/in?order=1";
 
-/// What the shop has given the browser.
+/// The `state` that the shop gave the browser.
 const STATE: &str = "state-of-one-browser";
 
 const VISITOR: &str = "oVisitor-0123456789abcdefghi";
@@ -36,7 +36,7 @@ const NICKNAME: &str = "小明的昵称一二三";
 const BEGIN: &str = "/login/{appid}";
 const CALLBACK: &str = "/login/{appid}/callback";
 
-/// An account whose shop logs its visitors in.
+/// An account whose shop logs in its visitors.
 struct Stage {
     world: World,
     account: AppId,
@@ -62,15 +62,15 @@ impl Stage {
 
 /// A visitor whom WeChat sends back.
 struct Back {
-    /// Where WeChat's redirect leads.
+    /// The target of WeChat's redirect.
     url: Url,
-    /// The same as the gateway hands it over, with the cookie of the attempt.
+    /// The same as an event of the gateway, with the cookie of the attempt.
     event: HttpEvent,
     cookie: String,
 }
 
 impl Back {
-    /// Begins a login in the function and agrees at WeChat, where that is asked.
+    /// Begins a login in the function and agrees at WeChat, if that is asked.
     async fn from_wechat(stage: &Stage, function: &Bootstrap, scope: &str) -> Self {
         let browser = Browser::in_wechat();
         let begun = function.request(&browser.visit(&stage.login_url(scope), BEGIN)).await;
@@ -97,7 +97,7 @@ fn wechat_of(begun: &HttpAnswer) -> Url {
     Url::parse(&link.split_once('"').unwrap().0.replace("&#38;", "&")).unwrap()
 }
 
-/// The shop's service redeems a code; whether IAM knows it is the caller's affair.
+/// The shop's service redeems a code; the caller decides whether it has an IAM identity.
 fn redeems(code: &str) -> HttpEvent {
     let body = json!({ "login_code": code }).to_string();
     HttpEvent::new("POST", "/logins").header("content-type", "application/json").body(&body)

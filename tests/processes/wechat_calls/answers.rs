@@ -1,4 +1,4 @@
-//! What the process answers, also when it is killed.
+//! The process's responses, and what survives a kill.
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ async fn what_is_too_large_for_an_event_goes_through_the_bucket() {
 }
 
 #[tokio::test]
-async fn nobody_else_is_answered_and_no_path_leads_to_another_route() {
+async fn others_are_refused_and_no_path_leads_to_another_route() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     world.get_ready().await;
     let account = world.authorized_account().await;
@@ -84,14 +84,14 @@ async fn nobody_else_is_answered_and_no_path_leads_to_another_route() {
     let path = "/wechat/wx1234567890abcdef/cgi-bin/user/info";
     let unsigned = function.request(&HttpEvent::new("GET", path)).await;
     assert_eq!((unsigned.status, unsigned.problem().as_str()), (403, "no-identity"));
-    // IAM has allowed the calls of one account; the path says the platform.
+    // IAM has permitted calls of one account; the path names the platform.
     let disguised = calls("GET", "platform", "wxa/gettemplatelist").route("/wechat/{appid}/{proxy+}");
     let disguised = function.request(&disguised).await;
     assert_eq!((disguised.status, disguised.problem().as_str()), (404, "unknown-route"));
     let encoded = calls("GET", "%70latform", "wxa/gettemplatelist").route("/wechat/{appid}/{proxy+}");
     let encoded = function.request(&encoded).await;
     assert_eq!((encoded.status, encoded.problem().as_str()), (404, "unknown-account"));
-    // The gateway hands most paths over decoded.
+    // The gateway passes most paths decoded.
     for decoded in
         ["cgi-bin/../token", "cgi-bin//token", "cgi-bin/token", "cgi-bin/to ken", "cgi-bin\\token", "wxa%2Frelease"]
     {

@@ -1,4 +1,4 @@
-//! Promise 5: whatever is called, no secret is in what the process prints, at any log level, nor what was sent.
+//! Promise 5: whatever is called, no secret is in what the process prints, at any log level, nor the request.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use stories::world::World;
 
 use super::{BINARY, calls, sends};
 
-/// Everything, and then some: a filter as somebody would set it who looks for a fault.
+/// Everything, and more: the filter of somebody who looks for a fault.
 const TRACE: &str =
     "trace,lambda_runtime=trace,aws_smithy_runtime=trace,hyper=trace,reqwest=trace,shared=trace,wechat_calls=trace";
 
@@ -52,7 +52,7 @@ async fn no_call_good_or_bad_leaves_a_secret_in_the_log() {
         let answer = function.request(&event).await;
         assert!(answer.status < 500, "{}", answer.status);
     }
-    // WeChat refuses with a text that repeats what it was sent, and more.
+    // WeChat refuses with a text that repeats the request, and more.
     let issued = world.simulator.issued_secrets().into_iter().filter(|secret| secret.kind != SecretKind::Token);
     let secrets: Vec<String> = issued.map(|secret| secret.value).collect();
     world.simulator.inject(Fault::Errcode { errcode: 48_001, errmsg: secrets.join(" ") }.on(USER_INFO));

@@ -1,4 +1,4 @@
-//! wechat-calls: whom it lets in, what it passes on, what a kill in mid-call costs, and what it logs.
+//! wechat-calls: access, what it passes on, the cost of a kill during a call, and the log.
 
 mod answers;
 mod logs;
@@ -13,7 +13,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_process-wechat-calls");
 /// A service, as IAM names it.
 const CALLER: &str = "arn:aws:sts::123456789012:assumed-role/crm/session";
 
-/// Its call of an account's API, or of the platform's.
+/// Its call of an account's API, or the platform's.
 fn calls(method: &str, owner: &str, api: &str) -> HttpEvent {
     HttpEvent::new(method, &format!("/wechat/{owner}/{api}")).iam(CALLER)
 }

@@ -1,4 +1,4 @@
-//! The function against another implementation of DynamoDB, Secrets Manager and S3 than the one all other tests use.
+//! The function with another implementation of DynamoDB, Secrets Manager and S3 than in all other tests.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ async fn moto_agrees_on_calls_their_keys_and_the_list_of_those_that_failed() {
     assert_eq!(read(&of_platform)["calls"], json!([]));
 }
 
-/// Run by hand, as the one above.
+/// Run by hand, like the one above.
 #[tokio::test]
 #[ignore = "needs moto_server on the PATH, a Python program"]
 async fn moto_agrees_on_a_file_that_goes_up_and_comes_back_through_its_bucket() {

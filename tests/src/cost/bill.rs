@@ -7,21 +7,21 @@ use super::template::Stack;
 pub(super) const MILLION: f64 = 1e6;
 pub(super) const GB: f64 = 1e9;
 
-/// What a line of the bill belongs to.
+/// The part of the bill that a line belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     /// The platform itself.
     Platform,
-    /// The way out of a network of its own, in one zone.
+    /// The NAT of a network of its own, in one zone.
     OneZone,
-    /// What a second zone adds.
+    /// The addition of a second zone.
     SecondZone,
 }
 
 /// One line of the bill.
 pub(super) struct Line {
     pub(super) name: &'static str,
-    /// What is counted, in what.
+    /// The quantities, with their units.
     pub(super) quantities: Vec<(&'static str, f64)>,
     pub(super) dollars: f64,
     pub(super) part: Part,
@@ -41,13 +41,14 @@ impl Bill {
         Self { lines }
     }
 
-    /// What all parts up to this one come to.
+    /// The total of all parts up to this one.
     pub(super) fn total(&self, part: Part) -> f64 {
         self.lines.iter().filter(|line| line.part <= part).map(|line| line.dollars).sum()
     }
 }
 
-/// A quantity: its name, how much, and what one costs. Those without a name are charged twice and shown once.
+/// A quantity: its name, its amount, and the name of its price. Quantities without a name are charged twice and shown
+/// once.
 type Quantity<'a> = (&'static str, f64, &'a str);
 
 struct Pricing<'a> {
@@ -74,7 +75,7 @@ impl Pricing<'_> {
         let index_entry = assumed.get("bytes of an index entry");
         let messages_kept = month.messages / DAYS * assumed.get("days that a message stays in the table");
         let message = if month.platform.webhook { "message, with its reply" } else { "message" };
-        // The row, what is known of the account, and its entries in lists: each of them is in an index as well.
+        // The row, the details of the account, and its entries in lists: each of them is in an index as well.
         let of_account = ["account", "details", "details, state", "details, reference"]
             .iter()
             .map(|kind| month.counted.item(kind) + index_entry + 2.0 * per_item);
@@ -164,7 +165,7 @@ impl Pricing<'_> {
     }
 }
 
-/// What servers cost at each size. Their table has a price's name and a quantity for each size.
+/// The cost of servers at each size. Their table has a price's name and a quantity for each size.
 pub(super) fn servers(rows: &[Vec<String>], prices: &Figures) -> [f64; 3] {
     [2, 3, 4].map(|column| rows.iter().map(|row| parse(&row[column]) * prices.get(&row[1])).sum())
 }

@@ -1,8 +1,7 @@
-//! The run that is counted: each flow once over the harness, with what it asks of DynamoDB, WeChat, the gateway and
-//! Lambda.
+//! The measured run: each flow once over the harness, with its requests to DynamoDB, WeChat, the gateway and Lambda.
 //!
-//! A run of the refresher is counted whole. What accounts add to it is the difference of a run with [`ACCOUNTS`] of
-//! them and one without work.
+//! A run of the refresher is counted as a whole. The part of the accounts is the difference of a run with [`ACCOUNTS`]
+//! of them and one without work.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -26,22 +25,22 @@ use crate::world::{TABLE, World, short_limits};
 
 use super::markdown::quantity;
 
-/// Accounts of the large runs: a batch of rows, a part of a page of WeChat's list. Full pages cost an account less.
+/// Accounts of the large runs: a batch of rows, a part of a page of WeChat's list. Full pages cost less per account.
 pub const ACCOUNTS: u32 = 100;
 
-/// Where a call of WeChat's API begins, unlike its pages.
+/// The prefixes of WeChat's API, unlike its pages.
 const API: [&str; 2] = ["/cgi-bin/component/api_", "/sns/"];
 
-/// For a run that must not be cut short, on a machine however busy.
+/// The limit of a run that must not be cut short, even on a busy machine.
 const LONG: Duration = Duration::from_mins(30);
 
-/// For a call of WeChat's simulator there.
+/// The limit of a call of the simulator there.
 const PATIENT: Duration = Duration::from_secs(20);
 
-/// What a flow came to.
+/// The counts of a flow.
 #[derive(Debug, Clone)]
 pub struct Flow {
-    /// What happens.
+    /// Its name.
     pub name: &'static str,
     /// What DynamoDB charges for.
     pub used: Used,
@@ -104,13 +103,14 @@ pub mod flow {
     pub const LOGIN_REDEEMED: &str = "visitor's login redeemed";
 }
 
-/// What the run came to.
+/// The result of the run.
 #[derive(Debug, Clone)]
 pub struct Counted {
     flows: Vec<Flow>,
     /// Bytes of the largest item of each kind.
     items: BTreeMap<String, usize>,
-    /// Metrics of the runs, the ticket push and a message, each combination of name and dimension once: CloudWatch's unit.
+    /// Metrics of the runs, the ticket push and a message, each combination of name and dimension once: CloudWatch's
+    /// unit.
     pub metrics: u32,
 }
 
@@ -146,7 +146,7 @@ impl Counted {
     }
 }
 
-/// A world under the meter.
+/// A world with a meter.
 struct Scene {
     world: World,
     meter: Meter,
@@ -157,7 +157,7 @@ impl Scene {
     async fn with_accounts(accounts: Vec<Account>) -> Self {
         let meter = Meter::default();
         let options = |options: &mut simulator::Options| options.accounts = accounts;
-        // A try that is cut short is made again and counted twice: a busy machine gets time.
+        // A try that is cut short is repeated and counted twice, so a busy machine gets time.
         let limits = Limits { api_connect: PATIENT, api: PATIENT, ..short_limits() };
         let world = World::behind(Faults::over(meter.client()), options, limits).await;
         world.get_ready().await;
@@ -178,7 +178,7 @@ impl Scene {
         u32::try_from(self.world.bus.delivered().len()).unwrap()
     }
 
-    /// Counts what `work` does.
+    /// Counts the requests of `work`.
     async fn count<T>(&mut self, name: &'static str, http: u32, invocations: u32, work: impl Future<Output = T>) -> T {
         let (events, calls) = (self.events(), self.api_calls());
         let (log, metrics) = (self.world.log.text().len(), self.world.metrics.all().len());
@@ -202,10 +202,10 @@ impl Scene {
     }
 }
 
-/// What Lambda's request id adds to each line of a deployed function; here nothing is invoked.
+/// The addition of Lambda's request id to each line of a deployed function; nothing is invoked here.
 const SPAN: &str = r#""span":{"request_id":"0e46f1d4-6f5c-4c1b-8f0f-1a9d6f0d7c3e","name":"invocation"},"#;
 
-/// Bytes of the lines that a deployed function prints of these, which go down to `trace`.
+/// Bytes of those lines that a deployed function prints; the lines here go down to `trace`.
 fn logged(lines: &str) -> usize {
     let is_printed = |line: &&str| {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -222,7 +222,7 @@ fn measured(metrics: &[Metric]) -> usize {
         .sum()
 }
 
-/// What the embedded DynamoDB takes for a signature: any.
+/// The signature for the embedded DynamoDB, which accepts any.
 const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=local/20270115/us-east-1/dynamodb/aws4_request, \
                       SignedHeaders=host;x-amz-date, Signature=0";
 
@@ -247,7 +247,7 @@ pub async fn count() -> Counted {
     Counted { flows, items, metrics }
 }
 
-/// What time brings about, whether there is an account or not.
+/// The scheduled runs, with or without accounts.
 async fn scheduled(scene: &mut Scene) {
     let simulator = scene.world.simulator.clone();
     scene.world.pass(Duration::from_mins(10));
@@ -291,7 +291,7 @@ async fn run(
     report
 }
 
-/// From the link to the grant, and its end.
+/// A merchant, from the link to the grant and its end.
 async fn merchant(scene: &mut Scene) {
     let business = Business::of(&scene.world);
     let browser = Browser::on_computer();
@@ -333,8 +333,8 @@ async fn inbox(scene: &Scene) -> BTreeSet<(String, String)> {
     scene.world.inbox_keys().await.into_iter().collect()
 }
 
-/// The table's stream tells the refresher what has entered the inbox, and then what has changed of accounts: these runs
-/// belong to the last flow.
+/// The runs of the refresher that the table's stream starts, for what has entered the inbox and then for what has
+/// changed in accounts: they belong to the last flow.
 async fn after_insert(scene: &mut Scene, refresher: &token_refresher::Refresher, before: &BTreeSet<(String, String)>) {
     let new: BTreeSet<String> = inbox(scene).await.difference(before).map(|(pk, _)| pk.clone()).collect();
     assert_eq!(new.len(), 1, "one entry has come");
@@ -386,11 +386,11 @@ async fn many() -> Scene {
     scene
 }
 
-/// The kind of item that a visitor's login is.
+/// The kind of a visitor's login item.
 const WEB_LOGIN: &str = "web-login";
 
-/// A visitor of an account's page who is asked for nickname and picture, which takes a call of WeChat's more than the openid
-/// alone.
+/// A visitor of an account's page who is asked for nickname and picture, which takes one call of WeChat's more than the
+/// openid alone.
 async fn visitors() -> Scene {
     let mut scene = Scene::with_accounts(Account::demo()).await;
     let account = scene.world.authorized_account().await;
@@ -417,7 +417,7 @@ async fn visitors() -> Scene {
     scene
 }
 
-/// Each combination that was published: the parts of what is split, and the total where that is published too.
+/// Each published combination: the parts of what is split, and the total if that is published too.
 fn metrics(world: &World) -> u32 {
     let mut combinations = BTreeSet::new();
     for metric in world.metrics.all() {
@@ -431,11 +431,11 @@ fn metrics(world: &World) -> u32 {
     u32::try_from(combinations.len()).unwrap()
 }
 
-/// The largest item of each kind: the part of the key behind the platform, and of a link's the sort key.
+/// The largest item of each kind: the part of the key after the platform, and for a link the sort key.
 async fn items(scene: &Scene) -> BTreeMap<String, usize> {
     let mut largest = BTreeMap::new();
     for mut item in scene.items().await {
-        // How long a run takes on this machine is not to change the page.
+        // The duration of a run on this machine must not change the page.
         item.entry("milliseconds").and_modify(|took| *took = json!({ "N": "270000" }));
         let key = |name: &str| item[name]["S"].as_str().unwrap().to_owned();
         let (pk, sk) = (key("pk"), key("sk"));

@@ -1,8 +1,8 @@
-//! Tables of a Markdown page: each stands below a line `<!-- table: NAME -->`, which a reader does not see.
+//! Tables of a Markdown page: each is below a line `<!-- table: NAME -->`, which a reader does not see.
 
 use std::collections::BTreeMap;
 
-/// The figures of a table whose first column names them and whose second has them.
+/// The figures of a table, named by its first column, with values in the second.
 pub(super) struct Figures {
     table: String,
     by_name: BTreeMap<String, f64>,
@@ -50,7 +50,7 @@ impl Page {
         Figures { table: name.to_owned(), by_name: self.rows(name).into_iter().map(figure).collect() }
     }
 
-    /// Writes a table's lines anew; its head stays.
+    /// Replaces a table's lines; its head stays.
     pub(super) fn fill(&mut self, name: &str, rows: &[Vec<String>]) {
         let place = self.place(name);
         let lines = rows.iter().map(|row| format!("| {} |", row.join(" | ")));
@@ -58,9 +58,9 @@ impl Page {
     }
 }
 
-/// A figure with its thousands apart.
+/// A figure with thousands separators.
 pub(super) fn parse(cell: &str) -> f64 {
-    cell.replace(',', "").parse().unwrap_or_else(|_| panic!("docs/cost.md: {cell:?} is no figure"))
+    cell.replace(',', "").parse().unwrap_or_else(|_| panic!("docs/cost.md: {cell:?} is not a figure"))
 }
 
 /// Dollars: cents below a hundred.

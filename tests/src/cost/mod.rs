@@ -1,8 +1,8 @@
-//! docs/cost.md: what the platform costs, from counts of a run.
+//! docs/cost.md: the cost of the platform, from counts of a run.
 //!
-//! The page has tables that are written by hand (unit prices, assumptions, the server it is compared with) and tables
-//! that are made from them, from a run over the harness ([`count`]) and from template.yaml. [`made`] is the page with
-//! the latter made anew: `cargo run -p stories --example cost` writes it, a story compares it.
+//! The page has tables that are written by hand (unit prices, assumptions, the server for comparison) and tables that
+//! are generated from them, from a run over the harness ([`count`]) and from template.yaml. [`made`] is the page with
+//! the latter regenerated: `cargo run -p stories --example cost` writes it, a story compares it.
 
 mod bill;
 pub mod count;
@@ -19,13 +19,13 @@ use template::Stack;
 /// The page.
 pub const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cost.md");
 
-/// The page of the ways to a fixed address, which has prices from the first one.
+/// The page about ways to a fixed address, which has prices from the first one.
 pub const EGRESS_PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/egress.md");
 
-/// What makes both anew.
+/// The command that regenerates both.
 pub const COMMAND: &str = "cargo run -p stories --example cost";
 
-/// The sizes of platform that are reckoned, in accounts.
+/// The sizes of platform that are calculated, in accounts.
 const SIZES: [u32; 3] = [100, 10_000, 1_000_000];
 
 /// The tables of the page that are written by hand.
@@ -55,7 +55,7 @@ pub fn made(page: &str, counted: &Counted) -> String {
     page.into_text()
 }
 
-/// The page of the ways to a fixed address, with the prices that `page` has now.
+/// The page about ways to a fixed address, with the prices that `page` has now.
 #[must_use]
 pub fn egress(egress: &str, page: &str) -> String {
     let prices = Page::new("docs/cost.md", page).figures("prices");

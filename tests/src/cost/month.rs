@@ -1,4 +1,4 @@
-//! A month of a platform: how often each flow happens, and what that comes to.
+//! A month of a platform: how often each flow happens, and the result.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::count::{ACCOUNTS, Counted, Flow, flow};
 use super::markdown::Figures;
 use super::template::Stack;
 
-/// Hours of an average month, as AWS reckons.
+/// Hours of an average month, as AWS calculates.
 pub(super) const HOURS: f64 = 730.0;
 
 pub(super) const SECONDS: f64 = HOURS * 3600.0;
@@ -26,11 +26,12 @@ const RECONCILE_RUNS: f64 = HOURS;
 /// The scheduled runs of a month.
 pub(super) const RUNS: f64 = RENEW_RUNS + RECONCILE_RUNS;
 
-/// What a merchant does and brings about, once for each authorization.
+/// The flows of a merchant, once for each authorization.
 const MERCHANT: [&str; 7] =
     [flow::LINK, flow::PAGE, flow::BUTTON, flow::RETURN, flow::GRANT, flow::LOOK, flow::REVOKED];
 
-/// Requests of an authorization that preauth-link answers: the link made, its page, its button, a look at it.
+/// Requests of an authorization that preauth-link handles: the link created, its page, its button, a reading of its
+/// state.
 const LINK_REQUESTS: u32 = 4;
 
 /// A login of a visitor.
@@ -40,11 +41,11 @@ pub(super) const LOGIN: [&str; 3] = [flow::VISITOR_BEGINS, flow::VISITOR_RETURNS
 const TOKEN_LIFE: f64 = 7200.0;
 const HALF_A_TICK: f64 = 150.0;
 
-/// What Application Auto Scaling sees of a load: sums of minutes.
+/// The period over which Application Auto Scaling sees a load: sums of minutes.
 const SEEN_BY_THE_SCALING: f64 = 60.0;
 
-/// Seconds between two renewals of the component token, of an account: the life of a token less the margin, and half
-/// the wait for the next run.
+/// Seconds between two renewals of the component token, and of an account's: the life of a token less the margin, plus
+/// half the wait for the next run.
 fn component_interval() -> f64 {
     TOKEN_LIFE - platform::schedule::COMPONENT_MARGIN.as_secs_f64() + HALF_A_TICK
 }
@@ -53,7 +54,7 @@ fn account_interval() -> f64 {
     TOKEN_LIFE - AUTHORIZER_MARGIN.as_secs_f64() - JITTER.as_secs_f64() / 2.0 + HALF_A_TICK
 }
 
-/// How large a platform is and what it has chosen.
+/// The size of a platform, and its choices.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Platform {
     pub(super) accounts: f64,
@@ -65,13 +66,13 @@ pub(super) struct Platform {
     pub(super) provisioned: bool,
 }
 
-/// Units of the table and of its index, those of the index apart.
+/// Units of the table and of its index, those of the index also separately.
 pub(super) struct Units {
     pub(super) all: f64,
     pub(super) index: f64,
 }
 
-/// What a month comes to.
+/// The figures of a month.
 pub(super) struct Month<'a> {
     pub(super) platform: Platform,
     pub(super) counted: &'a Counted,
@@ -103,7 +104,7 @@ impl<'a> Month<'a> {
         if self.platform.webhook { flow::MESSAGE_REPLIED } else { flow::MESSAGE }
     }
 
-    /// Adds up a figure of the flows, each as often as it happens.
+    /// Sums a figure of the flows, each as often as it happens.
     fn total(&self, figure: impl Fn(&Flow) -> f64) -> f64 {
         let of = |name| figure(self.counted.flow(name));
         TICKETS * of(flow::TICKET)
@@ -117,7 +118,7 @@ impl<'a> Month<'a> {
             + self.messages * of(self.message())
     }
 
-    /// What an account adds to a run that has none.
+    /// The addition of an account to a run without any.
     fn of_a_renewal(&self, figure: impl Fn(&Flow) -> f64) -> f64 {
         let of = |name| figure(self.counted.flow(name));
         (of(flow::RENEW_ACCOUNTS) - of(flow::RENEW)) / f64::from(ACCOUNTS)
@@ -153,8 +154,8 @@ impl<'a> Month<'a> {
         self.total(|flow| f64::from(flow.events))
     }
 
-    /// Reads of the secret: each function looks at most once in five minutes and sandbox, and when it runs. Those that run for
-    /// services and for visitors alone are in none of these flows.
+    /// Reads of the secret: each function reads it at most once in five minutes and sandbox, and when it runs. Those
+    /// that run only for services and visitors are in none of these flows.
     pub(super) fn reads_of_secret(&self) -> f64 {
         let of_the_stream = self.invocations() - self.requests() - RUNS;
         let of_links = self.authorizations * f64::from(LINK_REQUESTS);
@@ -206,8 +207,8 @@ impl<'a> Month<'a> {
         let others = self.assumed.get("capacity for writes, times their average");
         let kept = |all: f64, of_a_renewal: f64| {
             let renewing = self.renewals * of_a_renewal / SECONDS;
-            // A quarter of an hour without a busy minute is what makes the scaling come down, and a run comes every five
-            // minutes: the highest minute counts, not the average.
+            // Only a quarter of an hour without a busy minute makes the scaling reduce capacity, and a run comes every
+            // five minutes: so the highest minute counts, not the average.
             let busy = self.renewing_seconds().min(SEEN_BY_THE_SCALING) / SEEN_BY_THE_SCALING;
             let highest = busy * f64::from(Settings::default().per_second) * of_a_renewal;
             let capacity = (all / SECONDS - renewing) * others + highest / self.stack.capacity_used;
@@ -225,7 +226,7 @@ impl<'a> Month<'a> {
             .map(|units| (units / SECONDS * factor).max(self.stack.least_capacity).ceil())
     }
 
-    /// Calls of WeChat's API, by what they are for.
+    /// Calls of WeChat's API, by purpose.
     pub(super) fn calls(&self) -> [(&'static str, f64); 4] {
         let calls = |name: &&str| f64::from(u32::try_from(self.counted.flow(name).calls).unwrap());
         [

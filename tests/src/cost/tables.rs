@@ -1,4 +1,4 @@
-//! The tables that are made.
+//! The generated tables.
 
 use super::bill::{Bill, GB, MILLION, Part};
 use super::count::Flow;
@@ -7,18 +7,18 @@ use super::month::{DAYS, HOURS, Month, Platform};
 use super::template::Stack;
 use super::{Known, SIZES};
 
-/// Sizes that are tried for where provisioned capacity pays: what one renew run carries, in steps.
+/// The step of the sizes that are tried for where provisioned capacity pays, up to what one renew run can handle.
 const STEP: u32 = 10_000;
 const MOST: u32 = 1_500_000;
 
-/// Months of platforms that differ in size, or in what they have chosen.
+/// Months of platforms that differ in size or choices.
 pub(super) struct Tables<'a> {
     pub(super) counted: &'a super::count::Counted,
     pub(super) stack: &'a Stack,
     pub(super) known: &'a Known,
 }
 
-/// A platform of this size that has chosen nothing.
+/// A platform of this size with default choices.
 fn usual(known: &Known, accounts: u32) -> Platform {
     let messages = known.assumed.get("messages and events a month for each account");
     Platform { accounts: f64::from(accounts), messages, webhook: false, provisioned: false }
@@ -33,7 +33,7 @@ impl Tables<'_> {
         Bill::of(&self.month(platform), self.stack, &self.known.prices, &self.known.assumed)
     }
 
-    /// What the platform costs without NAT.
+    /// The cost of the platform without NAT.
     fn total(&self, platform: Platform) -> f64 {
         self.bill(platform).total(Part::Platform)
     }
@@ -43,7 +43,7 @@ impl Tables<'_> {
         std::iter::once(name.to_owned()).chain(cells).collect()
     }
 
-    /// The totals, with what messages have in them: the difference to a month that is silent.
+    /// The totals, and the share of messages in them: the difference to a month without messages.
     pub(super) fn answer(&self, servers: [f64; 3]) -> Vec<Vec<String>> {
         let row = |(accounts, server): (u32, f64)| {
             let platform = usual(self.known, accounts);
@@ -56,7 +56,7 @@ impl Tables<'_> {
         SIZES.into_iter().zip(servers).map(row).collect()
     }
 
-    /// What a choice adds to the platform, at each size.
+    /// The additional cost of a choice, at each size.
     pub(super) fn choices(&self) -> Vec<Vec<String>> {
         let total = |platform| self.total(platform);
         let added = |platform: Platform, changed: Platform| {
@@ -104,7 +104,7 @@ impl Tables<'_> {
         parts.map(row).collect()
     }
 
-    /// What a million logins of visitors cost. How many there are depends on the businesses' pages: they are in no total.
+    /// The cost of a million logins of visitors. Their number depends on the businesses' pages: they are in no total.
     pub(super) fn logins(&self) -> Vec<Vec<String>> {
         let Known { prices, assumed } = self.known;
         let of_a_login = |figure: fn(&Flow) -> f64| Month::of_a_login(figure, self.counted);
@@ -123,7 +123,7 @@ impl Tables<'_> {
         vec![std::iter::once(name).chain(parts.into_iter().chain([parts.iter().sum()]).map(dollars)).collect()]
     }
 
-    /// On demand and provisioned, side by side.
+    /// On-demand and provisioned capacity, compared.
     pub(super) fn capacity(&self) -> Vec<Vec<String>> {
         let provisioned = |platform| Platform { provisioned: true, ..platform };
         let table =
@@ -149,13 +149,13 @@ impl Tables<'_> {
         ]
     }
 
-    /// How many accounts make provisioned capacity cheaper, with the usual messages and without any.
+    /// The number of accounts at which provisioned capacity becomes cheaper, with the usual messages and without any.
     pub(super) fn pays(&self) -> Vec<Vec<String>> {
         let messages = usual(self.known, STEP).messages;
         [messages, 0.0].map(|messages| vec![quantity(messages), quantity(self.pays_from(messages))]).to_vec()
     }
 
-    /// The step behind the last at which provisioned capacity costs more.
+    /// The step after the last one at which provisioned capacity costs more.
     fn pays_from(&self, messages: f64) -> f64 {
         let costs_more = |accounts: &u32| {
             let platform = Platform { messages, ..usual(self.known, *accounts) };
@@ -183,13 +183,13 @@ impl Tables<'_> {
         .collect()
     }
 
-    /// A machine that forwards, with its disk and its address.
+    /// A forwarding machine, with its disk and its address.
     fn nat_instance(&self) -> f64 {
         nat_instance(&self.known.prices)
     }
 }
 
-/// The column of prices of the ways to a fixed address, without data: two NAT gateways, one, a VPC that is there, a NAT
+/// The column of prices of the ways to a fixed address, without data: two NAT gateways, one, an existing VPC, a NAT
 /// instance, a proxy.
 pub(super) fn ways(stack: &Stack, prices: &Figures) -> Vec<String> {
     let zones = [1, 0].map(|zone| {
@@ -201,7 +201,7 @@ pub(super) fn ways(stack: &Stack, prices: &Figures) -> Vec<String> {
     vec![two, one, "its data".to_owned(), dollars(nat_instance(prices)), "nothing".to_owned()]
 }
 
-/// GB of the disk that fck-nat's images come with.
+/// The disk of fck-nat's images, in GB.
 const NAT_INSTANCE_DISK: f64 = 8.0;
 
 fn nat_instance(prices: &Figures) -> f64 {

@@ -1,4 +1,4 @@
-//! What template.yaml makes that is charged by the hour or by the piece.
+//! The resources of template.yaml that are charged by the hour or by the piece.
 
 use serde_json::Value;
 
@@ -7,9 +7,9 @@ use crate::template::{accepted_line, deployed};
 /// A stack with a network of its own in two zones and no dashboard.
 pub(super) struct Stack {
     template: Value,
-    /// Metrics that alarms look at: CloudWatch charges for each.
+    /// Metrics that alarms evaluate: CloudWatch charges for each.
     pub(super) alarm_metrics: f64,
-    /// The further one of a reply webhook.
+    /// The additional one of a reply webhook.
     pub(super) webhook_alarm_metrics: f64,
     /// NAT gateways of the first zone and of both.
     pub(super) nat_gateways: [f64; 2],
@@ -65,7 +65,7 @@ fn count(template: &Value, kind: &str) -> f64 {
     number(of(template, kind).count())
 }
 
-/// An alarm over an expression has a list of metrics, in which the expression itself is none.
+/// An alarm on an expression has a list of metrics, in which the expression itself is not one.
 fn alarm_metrics(template: &Value) -> f64 {
     let metrics_of = |alarm: &Value| match alarm["Metrics"].as_array() {
         Some(metrics) => metrics.iter().filter(|metric| metric["MetricStat"].is_object()).count(),

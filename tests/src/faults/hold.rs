@@ -1,45 +1,45 @@
-//! Requests that are held until a story lets them go, or for good, as those of a process that has died.
+//! Requests that are held until a story releases them, or permanently, like those of a process that has died.
 
 use tokio::sync::oneshot;
 
 use super::Matching;
 
-/// Where a request is held.
+/// The side on which a request is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// Before it is forwarded.
     Before,
-    /// When it has been carried out, before its answer arrives.
+    /// After it has been carried out, before its response arrives.
     After,
 }
 
-/// A request that is to be held, or is.
+/// A request that will be held, or is.
 pub struct Held {
     reached: oneshot::Receiver<()>,
     release: oneshot::Sender<()>,
 }
 
 impl Held {
-    /// Waits until the request is there.
+    /// Waits until the request has arrived.
     pub async fn until_reached(&mut self) {
-        // Its other end goes only when the rules are cleared: then it never comes.
+        // Its other end is dropped only when the rules are cleared: then the request never comes.
         if (&mut self.reached).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Lets the request go on. One whose [`Held`] is dropped stays where it is, as that of a process that has died.
+    /// Releases the request. One whose [`Held`] is dropped stays held, like that of a process that has died.
     pub fn release(self) {
-        // Fails only where whoever made the request is gone.
+        // Fails only if the sender of the request is gone.
         let _ = self.release.send(());
     }
 }
 
-/// Which request is to be held.
+/// The rule for a request that will be held.
 pub(super) struct HoldRule {
     pub(super) matching: Matching,
     pub(super) side: Side,
-    /// How many requests that match pass before.
+    /// The number of matching requests that pass before.
     passing: usize,
     reached: oneshot::Sender<()>,
     release: oneshot::Receiver<()>,
@@ -62,7 +62,7 @@ impl HoldRule {
         has_come
     }
 
-    /// Says that the request is there, and waits until it may go on.
+    /// Reports that the request has arrived, and waits until it is released.
     pub(super) async fn wait(self) {
         let _ = self.reached.send(());
         if self.release.await.is_err() {

@@ -1,4 +1,4 @@
-//! Each fault as the SDK meets it.
+//! Each fault as the SDK sees it.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;

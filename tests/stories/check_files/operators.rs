@@ -1,4 +1,4 @@
-//! `cargo ops domains`, and what the doctor says of check files.
+//! `cargo ops domains`, and the doctor's check of check files.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ use crate::operators_release_check::deployment;
 
 const PLATFORMS: &str = "/cgi-bin/component/get_domain_confirmfile";
 
-/// A platform on the machine's time with a mini program, behind a gateway that looks at signatures.
+/// A platform on the machine's time with a mini program, behind a gateway that checks signatures.
 struct Stage {
     world: World,
     program: AppId,
@@ -77,7 +77,7 @@ fn looked(done: Result<Outcome, DomainsError>) -> Vec<Finding> {
     diagnosis.findings
 }
 
-/// What is not well, by check, with what to do.
+/// The findings that are not well, by check, with the advice.
 fn unwell(findings: &[Finding]) -> Vec<(&'static str, String)> {
     let unwell = findings.iter().filter(|finding| finding.verdict != Verdict::Ok);
     unwell.map(|finding| (finding.check, finding.to_string())).collect()
@@ -107,7 +107,7 @@ async fn an_operator_fetches_the_files_from_wechat_and_sees_that_they_are_served
 }
 
 #[tokio::test]
-async fn what_keeps_a_file_from_being_fetched_is_said_and_keeps_back_no_other() {
+async fn the_reason_why_a_file_is_not_fetched_is_reported_and_delays_no_other() {
     let stage = Stage::ready().await;
     let shop = stage.world.authorized_account().await;
     let findings = unwell(&stage.sync(&stage.deployment(SECRET_KEY), &[&shop, &stage.program]).await);
@@ -180,7 +180,7 @@ async fn the_doctor_compares_web_domains_with_the_hosts_that_logins_come_back_to
     }
 }
 
-/// What the doctor says of check files where the public URL is answered like this.
+/// The doctor's finding about check files if the public URL responds like this.
 async fn told(world: &World, status: u16, content_type: &'static str, body: &'static str) -> String {
     let status = StatusCode::from_u16(status).unwrap();
     let answer = get(move || async move { (status, [(CONTENT_TYPE, content_type)], body) });

@@ -1,4 +1,4 @@
-//! Check files at the root of every host: the bytes of what is stored, and nothing else.
+//! Check files at the root of every host: exactly the stored bytes.
 
 use serde_json::{Value, json};
 use stories::business::Business;
@@ -9,7 +9,7 @@ use web::gateway::Gateway;
 
 use super::{BY_API, CONTENT, OF_CONSOLE, put, remove};
 
-/// The hosts that one function answers on: of the main API, an account's own, and AWS's.
+/// The hosts of one function: the main API's, an account's own, and AWS's.
 const HOSTS: [&str; 3] =
     ["auth.example.com", "wx1234567890abcdef.login.example.com", "api0000001.execute-api.us-east-1.amazonaws.com"];
 
@@ -20,7 +20,7 @@ fn gateway(world: &World) -> Gateway {
     Gateway::new(router, world.services.metrics.clone()).with_problems_on(&web_login::BUSINESS_ROUTES)
 }
 
-/// An answer of the gateway, which has decoded the path.
+/// A response of the gateway, which has decoded the path.
 async fn asked(gateway: &Gateway, method: &str, host: &str, path: &str) -> Value {
     let event = HttpEvent::new(method, path).route("/{file}").host(host);
     serde_json::to_value(gateway.answer(&event.build().to_string()).await).unwrap()

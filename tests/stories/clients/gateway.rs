@@ -1,6 +1,6 @@
-//! The business API behind a gateway, as a listener. It asks for IAM's signatures, except below `/v1`.
+//! The business API behind a gateway, as a listener. It requires IAM's signatures, except below `/v1`.
 //!
-//! It signs each request itself, over the headers that the client says it has signed, and compares.
+//! It signs each request itself, over the headers that the client has signed, and compares.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
@@ -43,7 +43,7 @@ struct Shared {
     throttled: Mutex<Option<&'static str>>,
 }
 
-/// What was asked for, such as `GET /accounts`, and the answer.
+/// A request, such as `GET /accounts`, and the response.
 #[derive(Debug, Clone)]
 pub(super) struct Answered {
     request: String,
@@ -61,17 +61,17 @@ impl Gateway {
         Self { url, shared }
     }
 
-    /// The next request that begins like this is one too many in its second.
+    /// Throttles the next request with this prefix.
     pub(super) fn throttle_next(&self, beginning: &'static str) {
         *self.shared.throttled.lock().unwrap() = Some(beginning);
     }
 
-    /// How many requests began like this.
+    /// The number of requests with this prefix.
     pub(crate) fn asked(&self, beginning: &str) -> usize {
         self.shared.answers.lock().unwrap().iter().filter(|answered| answered.request.starts_with(beginning)).count()
     }
 
-    /// The newest answer to this request.
+    /// The latest response to this request.
     pub(super) fn answer_to(&self, request: &str) -> Answered {
         let answers = self.shared.answers.lock().unwrap();
         answers.iter().rfind(|answered| answered.request == request).unwrap_or_else(|| panic!("no {request}")).clone()
@@ -97,7 +97,7 @@ async fn answer(State(shared): State<Arc<Shared>>, mut parts: Parts, body: Bytes
     response
 }
 
-/// Who sends a request below the door with keys, at which the gateway looks at nothing.
+/// The holder of a key who sends a request below `/v1`, where the gateway checks nothing.
 fn holder_of_a_key(business: &Business, parts: &mut Parts) -> Option<Business> {
     let below = parts.uri.path_and_query()?.as_str().strip_prefix(KEY_DOOR)?.parse().unwrap();
     parts.uri = below;
@@ -106,12 +106,12 @@ fn holder_of_a_key(business: &Business, parts: &mut Parts) -> Option<Business> {
     Some(business.with_another_key(&key.into()))
 }
 
-/// An answer of the gateway's own.
+/// A response of the gateway itself.
 fn by_itself(status: StatusCode, body: &'static str) -> (Response, Value) {
     ((status, [(CONTENT_TYPE, "application/json")], body).into_response(), Value::Null)
 }
 
-/// Whether the signature is one with our key, of this request, and of now.
+/// Whether the signature was made with our key, for this request, now.
 fn is_signed(parts: &Parts, body: &[u8]) -> bool {
     let header = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap());
     let (Some(authorization), Some(date)) = (header(AUTHORIZATION.as_str()), header("x-amz-date")) else {
@@ -128,7 +128,7 @@ fn is_signed(parts: &Parts, body: &[u8]) -> bool {
     }
 
     let mut settings = SigningSettings::default();
-    // The signer adds what is called x-amz-….
+    // The signer adds the headers named x-amz-….
     if names.contains(&"x-amz-content-sha256") {
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
     }
@@ -147,7 +147,7 @@ fn is_signed(parts: &Parts, body: &[u8]) -> bool {
     let request = SignableRequest::new(parts.method.as_str(), uri, signed, SignableBody::Bytes(body)).unwrap();
     let (instructions, _) = sign(request, &parameters).unwrap().into_parts();
     let ours = instructions.headers().find(|(name, _)| *name == "authorization").unwrap().1;
-    // Some put spaces behind the commas, some do not.
+    // Some clients put spaces after the commas, some do not.
     ours.replace(' ', "") == authorization.replace(' ', "")
 }
 

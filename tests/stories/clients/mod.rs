@@ -1,4 +1,5 @@
-//! The programs of `docs/clients.md`, run as a reader copies them, against an API that checks their keys and signatures.
+//! The programs of `docs/clients.md`, copied and run as a reader would, against an API that checks their keys and
+//! signatures.
 //!
 //! They need what `tests/stories/clients/install.sh` installs.
 
@@ -24,20 +25,20 @@ use self::gateway::{ACCESS_KEY, Gateway, REGION, SECRET_KEY, SESSION_TOKEN};
 
 const DOCUMENT: &str = include_str!("../../../docs/clients.md");
 
-/// Where the libraries are.
+/// The folder of the libraries.
 const INSTALLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/clients");
 
 const SEND: &str = "/cgi-bin/message/custom/send";
 const USER_INFO: &str = "/cgi-bin/user/info";
 const FOLLOWER: &str = "oFollower1";
 
-/// Until a program has ended: starting, three attempts and WeChat's silence included.
+/// The time limit of a program, including its start, three attempts and WeChat's silence.
 const END: Duration = Duration::from_mins(1);
 
-/// The languages that the document has.
+/// The languages in the document.
 const LANGUAGES: [&str; 4] = ["Python", "Node.js", "Java", "Go"];
 
-/// How a program shows who it is, as the titles of the document's sections have it.
+/// The authentication of a program, as in the titles of the document's sections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     WithKey,
@@ -50,7 +51,7 @@ use Way::{Signed, WithKey};
 #[derive(Debug, Clone, Copy)]
 struct Program(&'static str, Way);
 
-/// Those that are run here.
+/// The programs that are run here.
 const RUN: [Program; 4] =
     [Program("Python", WithKey), Program("Node.js", WithKey), Program("Python", Signed), Program("Node.js", Signed)];
 
@@ -69,7 +70,7 @@ impl Program {
         block.split_once('\n').unwrap().1
     }
 
-    /// How its calls of WeChat through the platform begin.
+    /// The prefix of its calls of WeChat through the platform.
     fn call(self) -> &'static str {
         if self.is_signed() { "POST /wechat/" } else { "POST /v1/wechat/" }
     }
@@ -82,7 +83,7 @@ struct Stage {
     key: SecretString,
 }
 
-/// How a program has ended.
+/// The end of a program.
 struct Ended {
     succeeded: bool,
     output: String,
@@ -106,7 +107,7 @@ impl Stage {
         Self { world, gateway, account, key: text.text() }
     }
 
-    /// Runs a program, which sends the message with this id.
+    /// Runs a program that sends the message with this id.
     async fn run(&self, program: Program, message_id: &str) -> Ended {
         self.run_with(program, message_id, SECRET_KEY, self.key.expose_secret()).await
     }
@@ -121,7 +122,7 @@ impl Stage {
             installed.join("node_modules").exists() && interpreter.exists(),
             "tests/stories/clients/install.sh installs what the programs need"
         );
-        // Below the folder of the libraries: Node looks for them in the folders around a program.
+        // Below the folder of the libraries: Node searches the folders around a program.
         let folder = tempfile::tempdir_in(installed).unwrap();
         let file = folder.path().join(name);
         std::fs::write(&file, program.text()).unwrap();
@@ -147,7 +148,7 @@ impl Stage {
         Ended { succeeded: status.success(), output }
     }
 
-    /// What a program prints that has sent its message.
+    /// The output of a program that has sent its message.
     fn expected(&self, program: Program) -> String {
         let answer = |request: String| self.gateway.answer_to(&request).body;
         if program.is_signed() {
@@ -210,7 +211,7 @@ async fn a_program_sends_its_message_once_however_often_it_runs() {
     }
 }
 
-/// The lines of a text; of those that are JSON, what they say.
+/// The lines of a text, parsed if they are JSON.
 fn same_json(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| line.into())).collect()
 }
@@ -279,7 +280,7 @@ async fn a_program_whose_message_may_have_been_sent_says_so_and_never_sends_it_a
 
 #[tokio::test]
 #[ignore = "needs tests/stories/clients/install.sh"]
-async fn a_program_asks_again_where_nothing_has_happened() {
+async fn a_program_repeats_a_call_that_had_no_effect() {
     for program in RUN {
         let stage = Stage::ready().await;
         stage.gateway.throttle_next(program.call());

@@ -1,4 +1,4 @@
-//! The shop of `docs/business-api.md`, run as a reader copies it: whom it logs in, and whom it does not.
+//! The shop of `docs/business-api.md`, copied and run as a reader would: which visitors it logs in.
 
 use std::net::TcpStream;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use super::gateway::Gateway;
 const DOCUMENT: &str = include_str!("../../../docs/business-api.md");
 const VISITOR: &str = "oVisitor-0123456789abcdefghi";
 
-/// Until the program listens.
+/// The time until the program listens.
 const START: Duration = Duration::from_secs(20);
 
-/// Redirects that a browser follows before it says that the page redirects in circles.
+/// The most redirects that a browser follows before it reports a loop.
 const MOST_REDIRECTS: usize = 20;
 
 /// The program under its heading.
@@ -57,7 +57,7 @@ impl Stage {
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let shop = Url::parse(&format!("http://127.0.0.1:{port}")).unwrap();
         let origin = shop.origin().ascii_serialization();
-        // As with `cargo run`, where an account permits pages of this machine.
+        // As in `cargo run`, where an account permits pages of this machine.
         let origins = AccountPatch { login_origins: Patch::To(vec![origin.clone()]), ..AccountPatch::default() };
         world.store().accounts.patch(&account, &origins, |_| true, world.now()).await.unwrap();
 
@@ -81,7 +81,7 @@ impl Stage {
         self.shop.join(path).unwrap()
     }
 
-    /// Opens an address and goes wherever it redirects to.
+    /// Opens a URL and follows all redirects.
     async fn end_of(&self, browser: &Browser, url: &Url) -> Page {
         let mut page = browser.open(url).await;
         for _ in 0..MOST_REDIRECTS {
@@ -128,7 +128,7 @@ async fn a_visitor_who_has_scanned_the_qr_code_goes_on_on_the_phone() {
 
 #[tokio::test]
 #[ignore = "needs python3 on the PATH"]
-async fn a_browser_that_forgets_the_shops_cookies_does_not_go_in_circles() {
+async fn a_browser_that_loses_the_shops_cookies_is_not_redirected_endlessly() {
     let stage = Stage::open().await;
     let browser = Browser::in_wechat();
     let mut page = browser.open(&stage.page("/login")).await;
@@ -146,14 +146,14 @@ async fn a_browser_that_forgets_the_shops_cookies_does_not_go_in_circles() {
 
 #[tokio::test]
 #[ignore = "needs python3 on the PATH"]
-async fn an_address_that_somebody_else_has_begun_logs_nobody_in_as_that_person() {
+async fn a_url_from_somebody_elses_login_logs_nobody_in_as_that_person() {
     let stage = Stage::open().await;
     let attacker = Browser::in_wechat();
     let mut page = attacker.open(&stage.page("/login")).await;
     while !page.location().as_str().contains("login_code=") {
         page = attacker.open(&page.location()).await;
     }
-    // WeChat takes the first of the account's visitors.
+    // WeChat chooses the first of the account's visitors.
     let own = "oAnother-0123456789abcdefghi";
     stage.world.simulator.put_visitor(&stage.account, Visitor::new(own, "小红"));
     let victim = Browser::in_wechat();

@@ -1,4 +1,4 @@
-//! What operators do: each act with its effect and its entry in the audit.
+//! Operators' acts, each with its effect and its entry in the audit.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ async fn a_token_is_renewed_now() {
     assert_eq!(renewals(), before + 1);
     let page = desk.see(&desk.path).await;
     assert!(page.text.contains("<dt>Token issued</dt>"), "{}", page.text);
-    // Of an account that was lost there is nothing to renew, and the page says what to do instead.
+    // For a lost account there is nothing to renew, and the page says what to do instead.
     desk.is_lost().await;
     world.pass(Duration::from_mins(10));
     let refused = desk.browser.submit_to(&page, &format!("{}/renewal", desk.path), &[]).await;
@@ -100,7 +100,7 @@ async fn an_account_that_was_lost_is_asked_again_with_a_link_for_it_alone() {
     let link = LinkId::parse(&id).unwrap();
     let stored = desk.stage.world.store().links.get(&link, desk.stage.world.now()).await.unwrap().unwrap();
     assert_eq!(stored.request.biz_appid.as_ref(), Some(&desk.stage.account));
-    // The merchant opens it, and is back.
+    // The merchant opens it, and is authorized again.
     let merchant = Browser::on_computer();
     let pressed = merchant.press(&stories::business::Link { id: id.clone(), url }).await;
     desk.stage.world.push_and_work(&desk.stage.world.confirms(&pressed, &desk.stage.account).push).await;
@@ -166,7 +166,7 @@ async fn a_key_is_revoked() {
     desk.stage.assert_audited(&format!("operator:li key.revoke {}: done", key.id)).await;
     desk.stage.world.pass(Duration::from_mins(1));
     assert_eq!(service.get("/accounts").await.status, 401);
-    // Somebody else has the page still open.
+    // Another browser has the page still open.
     let again = desk.browser.submit_to(&keys, &path, &[]).await;
     assert!([303, 404].contains(&again.status), "{}", again.text);
 }
@@ -192,7 +192,7 @@ async fn a_permission_that_was_taken_back_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn an_act_whose_outcome_nobody_has_heard_of_is_in_the_audit_as_unknown() {
+async fn an_act_of_unknown_outcome_is_in_the_audit_as_unknown() {
     let desk = Desk::ready().await;
     let entered = [("reference", "42"), ("tags", ""), ("origins", "")];
     let account = desk.stage.account.clone();
@@ -226,7 +226,7 @@ async fn without_an_entry_in_the_audit_nothing_is_done() {
     desk.stage.world.faults.clear();
     assert_eq!(desk.links().await, 0);
 
-    // An outcome that cannot be written down does not undo the act.
+    // An outcome that cannot be recorded does not undo the act.
     desk.stage.world.faults.next(3, Matching::setting("outcome"), Fault::Away);
     let made = desk.browser.submit_to(&links, "/console/links", &entered).await;
     desk.follow(&made, "The link was created.").await;
@@ -234,7 +234,7 @@ async fn without_an_entry_in_the_audit_nothing_is_done() {
 }
 
 #[tokio::test]
-async fn what_is_gone_meanwhile_is_said_and_not_done() {
+async fn an_act_on_something_removed_meanwhile_is_refused_with_the_reason() {
     let desk = Desk::ready().await;
     let link = desk.business.link(json!({})).await;
     let page = desk.see(&format!("/console/links/{}", link.id)).await;
@@ -243,7 +243,7 @@ async fn what_is_gone_meanwhile_is_said_and_not_done() {
     let path = format!("/console/links/{}/cancellation", link.id);
     let again = desk.browser.submit_to(&page, &path, &[]).await;
     assert!([303, 409].contains(&again.status), "{} {}", again.status, again.text);
-    // Of an account that nobody knows there is no page, and no form.
+    // An unknown account has no page, and no form.
     let unknown = AppId::parse("wx0000000000000001").unwrap();
     let token = super::form_token(&page);
     for form in ["labels", "profile-reading", "link"] {

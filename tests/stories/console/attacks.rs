@@ -1,4 +1,4 @@
-//! Forms that nobody has sent, and operators who may not send them.
+//! Forged forms, and operators who may not send a form.
 
 use http::Method;
 use stories::browser::Browser;
@@ -6,7 +6,7 @@ use stories::faults::Matching;
 
 use super::{Stage, form_token};
 
-/// Fields that all forms would take.
+/// Fields that all forms would accept.
 const FIELDS: [(&str, &str); 9] = [
     ("version", "0"),
     ("reference", "42"),
@@ -19,7 +19,7 @@ const FIELDS: [(&str, &str); 9] = [
     ("back", "/console"),
 ];
 
-/// Nothing may be changed, and no function called.
+/// Checks that nothing is changed, and no function called.
 async fn assert_nothing_happens(stage: &Stage, refused: impl AsyncFnOnce()) {
     stage.world.faults.forbid(Matching::any().containing("\"routeKey\""));
     let before = stage.table().await;
@@ -110,7 +110,7 @@ async fn a_form_that_is_too_long_or_none_at_all_is_a_page() {
         let page = browser.send_form(&stage.url("/console/links"), Some(&stage.origin()), &fields).await;
         assert_eq!(page.status, 413, "{}", page.text);
         assert!(page.text.contains("shorten"), "{}", page.text);
-        // A choice that the form does not have.
+        // A choice that the form does not offer.
         for choice in [("kind", "9"), ("life", "10000")] {
             let fields = [("form_token", token.as_str()), ("kind", "3"), ("life", "7")];
             let fields: Vec<_> = fields.into_iter().filter(|(name, _)| *name != choice.0).chain([choice]).collect();

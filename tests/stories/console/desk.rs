@@ -1,4 +1,4 @@
-//! Where an operator who may act sits.
+//! An operator who may act, at a browser.
 
 use serde_json::Value;
 use stories::browser::{Browser, Page};
@@ -11,7 +11,7 @@ pub(super) struct Desk {
     pub(super) stage: Stage,
     pub(super) browser: Browser,
     pub(super) business: Business,
-    /// Where the account's page is.
+    /// The path of the account's page.
     pub(super) path: String,
 }
 
@@ -33,7 +33,7 @@ impl Desk {
         self.browser.submit_to(&page, &format!("{}/{form}", self.path), entered).await
     }
 
-    /// What follows an act that was done, which says so.
+    /// The page after a successful act, which says so.
     pub(super) async fn follow(&self, answer: &Page, said: &str) -> Page {
         assert_eq!(answer.status, 303, "{}", answer.text);
         let page = self.browser.open(&answer.location()).await;
@@ -42,7 +42,7 @@ impl Desk {
         page
     }
 
-    /// An entry of the audit, which its page shows, too.
+    /// Checks that an entry is in the audit and on its page.
     pub(super) async fn assert_audited(&self, entry: &str) {
         self.stage.assert_audited(&format!("operator:li {entry}")).await;
         let page = self.see(&format!("/console/audit?account={}", self.stage.account)).await;
@@ -54,7 +54,7 @@ impl Desk {
         self.business.account(&self.stage.account).await
     }
 
-    /// How many links there are.
+    /// The number of links.
     pub(super) async fn links(&self) -> usize {
         self.stage.world.store().links.all(10, None, self.stage.world.now()).await.unwrap().0.len()
     }

@@ -1,4 +1,4 @@
-//! Whatever merchants, followers, businesses and operators call themselves and their things is text on every page.
+//! Whatever names merchants, followers, businesses and operators choose, they are text on every page.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use super::Stage;
 /// Ends whatever it is in: a title, an attribute, a text.
 const EVIL: &str = "\"'></title><x7 onload=1><script>x7</script>";
 
-/// The same as markup shows it.
+/// The same, escaped.
 const SHOWN: &str = "&#60;x7 onload";
 
-/// Words that a spreadsheet takes for formulas.
+/// Texts that a spreadsheet interprets as formulas.
 const FORMULAS: [&str; 8] = ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "＝1+1", "＠SUM(1)"];
 
 fn assert_text(page: &Page) {
@@ -29,7 +29,7 @@ fn assert_text(page: &Page) {
     assert_eq!(page.text.matches("</title>").count(), page.text.matches("<title>").count(), "{}", page.url);
 }
 
-/// An account, a link, a key and a browser that are called like this.
+/// Gives an account, a link, a key and a browser this name.
 async fn everything_is_called(stage: &Stage, evil: &str) -> (Browser, String) {
     let world = &stage.world;
     let mut account = world.simulator.account(&stage.account).unwrap();
@@ -50,7 +50,7 @@ async fn everything_is_called(stage: &Stage, evil: &str) -> (Browser, String) {
 }
 
 #[tokio::test]
-async fn nothing_that_others_have_chosen_is_markup() {
+async fn nothing_that_others_have_chosen_becomes_markup() {
     let stage = Stage::ready().await;
     let world = &stage.world;
     let (browser, link) = everything_is_called(&stage, EVIL).await;
@@ -95,7 +95,7 @@ async fn nothing_that_others_have_chosen_is_markup() {
 }
 
 #[tokio::test]
-async fn nothing_that_an_address_says_is_markup() {
+async fn nothing_in_a_url_becomes_markup() {
     let stage = Stage::ready().await;
     let browser = stage.bound("li", "act").await;
     let evil: String = byte_serialize(EVIL.as_bytes()).collect();

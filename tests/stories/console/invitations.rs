@@ -1,4 +1,4 @@
-//! How a browser is bound: by the button of an invitation, once and soon.
+//! How a browser is bound: by the button of an invitation, once and within a time limit.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn an_invitation_binds_the_browser_in_which_its_button_is_pressed_once() {
     let stage = Stage::ready().await;
     let code = stage.invited("li", "act").await;
     let before = stage.table().await;
-    // Programs that look at what is in a chat open it, too.
+    // Programs that preview links in a chat open it, too.
     for browser in [Browser::in_wechat(), Browser::on_phone(), Browser::on_computer()] {
         let page = browser.open(&stage.invitation(&code)).await;
         assert_eq!(page.status, 200, "{}", page.text);
@@ -84,7 +84,7 @@ async fn an_invitation_is_over_after_half_an_hour_and_with_its_operator() {
             Browser::on_computer().open(&url).await,
             Browser::on_computer().send_form(&url, Some(&stage.origin()), &[]).await,
         ] {
-            // The way up leads to the console's own door.
+            // The parent path is the console's own.
             assert!([308, 400, 404, 405, 410].contains(&page.status), "{odd}: {} {}", page.status, page.text);
         }
     }
@@ -113,7 +113,7 @@ async fn nobody_elses_page_presses_the_button() {
 }
 
 #[tokio::test]
-async fn over_tls_the_cookie_is_of_this_host_alone_and_the_plain_one_is_worth_nothing() {
+async fn over_tls_the_cookie_is_for_this_host_alone_and_the_plain_one_is_refused() {
     let stage = Stage::ready().await;
     let secure = || {
         let mut parts = stage.world.console_parts();
@@ -131,7 +131,7 @@ async fn over_tls_the_cookie_is_of_this_host_alone_and_the_plain_one_is_worth_no
     let pair = cookie.split(';').next().unwrap();
     let with = async |cookie: &str| asked(secure(), Request::get("/console/browsers").header(COOKIE, cookie)).await;
     assert_eq!(with(pair).await.status(), 200);
-    // A page on a sibling host, or without TLS, can set the plain name only.
+    // A page on a sibling host, or without TLS, can set only the name without the prefix.
     assert_eq!(with(pair.strip_prefix("__Host-").unwrap()).await.status(), 401);
     assert_eq!(with(&format!("{pair}; {pair}")).await.status(), 401, "of two nobody knows which is ours");
     assert_eq!(with(&format!("console=x; {pair}")).await.status(), 200);

@@ -1,11 +1,11 @@
-//! What operators say about accounts.
+//! Operators' changes of accounts' labels.
 
 use serde_json::json;
 
 use super::desk::Desk;
 
 #[tokio::test]
-async fn what_is_said_about_an_account_is_changed_and_tags_are_removed() {
+async fn the_labels_of_an_account_are_changed_and_tags_are_removed() {
     let desk = Desk::ready().await;
     let entered = [
         ("reference", " 客户 4711 "),
@@ -53,7 +53,7 @@ async fn bad_input_is_still_in_the_form_with_what_is_wrong() {
         for (_, kept) in entered.iter().filter(|(name, _)| *name != "version") {
             assert!(page.text.contains(kept), "{kept} is lost: {}", page.text);
         }
-        // Whoever chooses a language then comes to a page.
+        // A choice of language then leads back to a page.
         let chosen = desk.browser.submit_to(&page, "/console/language", &[("language", "en")]).await;
         assert_eq!(desk.browser.open(&chosen.location()).await.status, 200, "{}", chosen.location());
     }
@@ -61,7 +61,7 @@ async fn bad_input_is_still_in_the_form_with_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn what_somebody_else_has_saved_meanwhile_is_shown_with_what_was_entered() {
+async fn a_change_saved_meanwhile_is_shown_with_what_was_entered() {
     let desk = Desk::ready().await;
     let page = desk.see(&desk.path).await;
     let meanwhile = json!({ "reference": "theirs", "tags": { "plan": "silver" } });
@@ -75,14 +75,14 @@ async fn what_somebody_else_has_saved_meanwhile_is_shown_with_what_was_entered()
     }
     desk.assert_audited(&format!("account.label {}: refused: version-mismatch", desk.stage.account)).await;
     assert_eq!(desk.account().await["reference"], "theirs");
-    // The form on that page is of the newest version.
+    // The form on that page has the newest version.
     let saved = desk.browser.submit_to(&refused, &path, &entered).await;
     desk.follow(&saved, "Saved.").await;
     assert_eq!(desk.account().await["tags"], json!({ "region": "华东" }));
 }
 
 #[tokio::test]
-async fn tags_that_no_line_can_be_are_left_as_a_service_has_said() {
+async fn tags_that_cannot_be_a_line_stay_as_a_service_set_them() {
     let desk = Desk::ready().await;
     let said = json!({ "reference": "two\nlines", "tags": { "a=b": "1", "note": "1\n2", "plan": "gold" } });
     assert_eq!(desk.business.patch(&desk.stage.account, &said, None).await.status, 200);

@@ -1,4 +1,4 @@
-//! Lists that go on: accounts that were lost, pushes, the audit; and ways on from what is over.
+//! Long lists: lost accounts, pushes, the audit; and links onward from what is over.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use super::desk::Desk;
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// The part of a page that has a heading.
+/// The part of a page below a heading.
 fn below<'a>(text: &'a str, heading: &str) -> &'a str {
     let (_, part) = text.split_once(&format!(">{heading}</h2>")).unwrap_or_else(|| panic!("{heading}: {text}"));
     part
 }
 
 #[tokio::test]
-async fn everybody_who_was_lost_is_found_page_after_page() {
+async fn every_lost_account_is_found_page_by_page() {
     let world = World::for_crowds().await;
     for number in 0..70_u64 {
         let appid = AppId::parse(&format!("wx{:016x}", 0x1234_5678_9000 + number)).unwrap();
@@ -96,7 +96,7 @@ async fn the_audit_of_an_account_is_a_list_of_its_own() {
         let saved = desk.submit("labels", &[("reference", reference), ("tags", "plan=gold"), ("origins", "")]).await;
         desk.follow(&saved, "Saved.").await;
     }
-    // What others have done since is not in the way.
+    // Acts of others in between are not in the list.
     let links = desk.see("/console/links").await;
     for _ in 0..30 {
         world.pass(Duration::from_secs(1));
@@ -130,7 +130,7 @@ async fn a_link_that_is_over_leads_to_another_like_it() {
     for filled in ["value=\"客户 1\"", "value=\"某某软件\"", "<option value=\"2\" selected>"] {
         assert!(form.text.contains(filled), "{filled}: {}", form.text);
     }
-    // One for an account alone is made for it again at once.
+    // A link for one account alone is created again directly.
     let own = desk.submit("link", &[]).await;
     let id = Desk::link_of(&own);
     assert_eq!(desk.business.ask(Method::DELETE, &format!("{LINKS}/{id}"), &json!({})).await.status, 200);
@@ -141,22 +141,22 @@ async fn a_link_that_is_over_leads_to_another_like_it() {
 }
 
 #[tokio::test]
-async fn while_account_api_is_away_the_pages_go_on_with_the_platform_that_they_know() {
+async fn while_account_api_is_unavailable_the_pages_use_the_known_platform() {
     let stage = Stage::ready().await;
     let operator = stage.bound("li", "look").await;
     stage.see(&operator, "/console/accounts").await;
     stage.world.faults.always(Matching::any().containing("GET /platform"), Fault::ServerError);
-    // What was said is believed for ten minutes, and then asked again.
+    // The response is used for ten minutes, and then requested again.
     for _ in 0..3 {
         stage.world.pass(Duration::from_mins(11));
         stage.see(&operator, "/console/accounts").await;
     }
-    assert!(stage.world.log.text().contains("the platform is taken for the one of before"));
+    assert!(stage.world.log.text().contains("the platform known before is still used"));
     stage.world.faults.clear();
 }
 
 #[tokio::test]
-async fn an_address_from_elsewhere_does_not_say_that_something_was_done() {
+async fn a_url_from_elsewhere_does_not_claim_that_something_was_done() {
     let stage = Stage::ready().await;
     let operator = stage.bound("li", "look").await;
     let url = stage.url("/console/keys?done=key-revoked");
@@ -176,7 +176,7 @@ async fn each_part_of_an_export_is_in_the_audit_wherever_it_begins() {
     stage.assert_audited("operator:wang accounts.export : done").await;
     let audit = stage.see(&looker, "/console/audit").await.text;
     assert!(audit.contains("exported accounts") && audit.contains("?after=0"), "{audit}");
-    // What is looked up by its id is exported as it was found.
+    // A search by id exports exactly what it found.
     let user_name = stage.world.simulator.account(&stage.account).unwrap().user_name;
     for text in [stage.account.to_string(), user_name] {
         let page = stage.see(&looker, &format!("/console/accounts?q={text}")).await;
@@ -219,7 +219,7 @@ async fn a_part_of_the_overview_that_cannot_be_read_hides_no_other() {
 }
 
 #[tokio::test]
-async fn what_wechat_refuses_of_one_merchant_is_not_said_of_the_list_of_addresses() {
+async fn a_refusal_for_one_merchant_is_not_shown_as_a_refused_address() {
     let stage = Stage::ready().await;
     let (world, operator) = (&stage.world, stage.bound("li", "look").await);
     let below = |page: &str| page.split("白名单IP地址列表").nth(1).unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! The operators' console: who gets in, what they see, what they do, and what others try.
+//! The operators' console: who has access, what they see, what they do, and what others try.
 
 mod acts;
 mod attacks;
@@ -44,12 +44,12 @@ impl Stage {
         Self { world, account }
     }
 
-    /// An operator who is invited.
+    /// Invites an operator.
     async fn invited(&self, name: &str, rights: &str) -> InvitationCode {
         self.invited_until(name, rights, None).await
     }
 
-    /// The same until a time.
+    /// The same, with an end.
     async fn invited_until(&self, name: &str, rights: &str, until: Option<&str>) -> InvitationCode {
         let (random, now) = (Random::system(), self.world.now());
         let operator = OperatorRequest::new(name, rights, until, now).unwrap().make(&admin().by, &random, now);
@@ -58,7 +58,7 @@ impl Stage {
         code
     }
 
-    /// Another invitation of an operator.
+    /// Another invitation for an operator.
     async fn invited_again(&self, name: &str) -> InvitationCode {
         let operator = self.operator(name).await;
         let (invitation, code) = operator.invitation(&admin().by, &Random::system(), self.world.now());
@@ -83,7 +83,7 @@ impl Stage {
         assert_eq!((bound.status, bound.location()), (303, self.url("/console?done=bound")), "{}", bound.text);
     }
 
-    /// Presses the button of an invitation's page.
+    /// Presses the button on an invitation's page.
     async fn accept(&self, browser: &Browser, code: &InvitationCode) -> Page {
         browser.send_form(&self.invitation(code), Some(&self.origin()), &[]).await
     }
@@ -105,7 +105,7 @@ impl Stage {
         browser.open(&self.url(path)).await
     }
 
-    /// A page that is there.
+    /// An existing page.
     async fn see(&self, browser: &Browser, path: &str) -> Page {
         let page = self.open(browser, path).await;
         assert_eq!(page.status, 200, "{path}: {}", page.text);
@@ -121,7 +121,7 @@ impl Stage {
         }
     }
 
-    /// The paths of all pages that are behind a session, or of all forms.
+    /// The paths of all pages that need a session, or of all forms.
     fn paths(&self, method: &Method) -> Vec<String> {
         let id = "AAAAAAAAAAAAAAAAAAAAAA";
         let filled = |path: &str| {
@@ -131,7 +131,7 @@ impl Stage {
         PAGES.iter().filter(|page| page.method == method).map(|page| filled(page.path)).collect()
     }
 
-    /// Everything that is in the table.
+    /// Everything in the table.
     async fn table(&self) -> String {
         let scan = self.world.database.client().scan().table_name(TABLE).send().await.unwrap();
         let mut items: Vec<String> = scan.items().iter().map(sorted).collect();
@@ -139,7 +139,7 @@ impl Stage {
         items.join("\n")
     }
 
-    /// What the audit has, the newest first: who, what, to what, and what came of it.
+    /// The entries of the audit, the newest first: actor, act, object and outcome.
     async fn audit(&self) -> Vec<String> {
         let entries = self.world.store().audit_log.page(None, 100).await.unwrap().entries;
         let line = |entry: AuditEntry| {
@@ -154,7 +154,7 @@ impl Stage {
         assert!(entries.iter().any(|known| known == entry), "{entry}: {entries:#?}");
     }
 
-    /// Neither WeChat's secrets nor ours are in what a browser gets to see, apart from the token of its own forms.
+    /// Checks that a page has no secret of WeChat's or ours, except the token of its own forms.
     fn assert_tells_nothing(&self, page: &Page, ours: &[String]) {
         let issued = self.world.simulator.issued_secrets();
         let kinds: Vec<String> = issued.iter().map(|secret| format!("{:?}", secret.kind)).collect();
@@ -166,7 +166,7 @@ impl Stage {
     }
 }
 
-/// An item as text that is the same each time.
+/// An item as a text that is always the same.
 fn sorted(item: &HashMap<String, AttributeValue>) -> String {
     let text = |value: &AttributeValue| value.as_m().map_or_else(|value| format!("{value:?}"), sorted);
     format!("{:?}", item.iter().map(|(name, value)| (name, text(value))).collect::<BTreeMap<_, _>>())

@@ -1,5 +1,4 @@
-//! Every page, on a platform where nothing has happened and on one where much has: what comes with it, how large it is, and
-//! that it has no secret.
+//! Every page, on an empty platform and on a busy one: its headers, its size, and that it has no secret.
 
 use std::time::Duration;
 
@@ -16,14 +15,14 @@ use stories::world::World;
 
 use super::Stage;
 
-/// What a page may weigh, in bytes, without pictures.
+/// The greatest size of a page, in bytes, without pictures.
 const HEAVIEST: usize = 60 * 1024;
 
-/// What a follower has written.
+/// A follower's text.
 const TEXT: &str = "my card number is 6222-0000-1111-2222";
 const FOLLOWER: &str = "oFollower-0123456789_abcdefg";
 
-/// A platform where much has happened, a link of it, and what of ours no page may tell.
+/// A busy platform, one of its links, and our secrets that no page may show.
 struct Busy {
     stage: Stage,
     link: String,
@@ -115,7 +114,7 @@ async fn wait(stage: &Stage) {
     world.faults.clear();
 }
 
-/// What holds for every answer of the console, whatever its status.
+/// What holds for every response of the console, whatever its status.
 fn assert_guarded(page: &Page) {
     let header = |name: &str| page.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default();
     let policy = header("content-security-policy");
@@ -236,7 +235,7 @@ async fn every_page_of_an_empty_platform_says_what_to_do() {
         let page = stage.see(&english, path).await;
         assert!(page.text.contains(said), "{said} on {path}: {}", page.text);
     }
-    // Somebody who may only look is told of nothing that they cannot do.
+    // A viewer who may only look sees no advice that they cannot follow.
     let links = stage.see(&chinese.reading("en"), "/console/links").await.text;
     assert!(links.contains("There are no links yet.") && !links.contains("Create one above"), "{links}");
 }

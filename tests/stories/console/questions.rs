@@ -1,4 +1,4 @@
-//! What somebody asks who looks after merchants, answered by what is on the screen.
+//! Questions of people who look after merchants, answered by the pages.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn is_refused(stage: &Stage, account: &AppId) {
     stage.world.deliver().await;
 }
 
-/// The row of a table that has this in it.
+/// The row of a table that contains this.
 fn row<'a>(text: &'a str, part: &str) -> &'a str {
     let row = text.split("<tr>").skip(1).find(|row| row.contains(part)).unwrap_or_else(|| panic!("{part}: {text}"));
     row.split("</tr>").next().unwrap()
@@ -71,7 +71,7 @@ async fn who_was_lost_this_week_and_what_do_i_send_them() {
     let of_withdrawn = row(lost, &name(&withdrawn));
     assert!(of_withdrawn.contains("the merchant withdrew") && of_withdrawn.contains("Create a link"), "{of_withdrawn}");
 
-    // One click shows the link that is sent.
+    // One click shows the link to send.
     let path = of_refused.split("href=\"").find(|part| part.starts_with("/console/links/")).unwrap();
     let link = stage.see(&operator, path.split('"').next().unwrap()).await;
     assert!(link.text.contains(&format!("value=\"{}authorize/", world.public_url)), "{}", link.text);
@@ -80,7 +80,7 @@ async fn who_was_lost_this_week_and_what_do_i_send_them() {
     let link = operator.open(&made.location()).await;
     assert!(link.text.contains(withdrawn.as_str()) && link.text.contains("/authorize/"), "{}", link.text);
 
-    // Somebody who may only look sees the same, and sends what is there.
+    // A viewer who may only look sees the same, and can send an existing link.
     let looker = stage.bound("wang", "look").await;
     let overview = stage.see(&looker, "/console").await.text;
     assert!(row(&overview, &name(&refused)).contains("Send the link"));
@@ -126,7 +126,7 @@ async fn why_does_this_merchant_get_no_messages_when_the_bus_takes_none() {
     assert!(!page.contains("parcel") && !page.contains(FOLLOWER), "{page}");
     let overview = stage.see(&operator, "/console").await.text;
     assert!(overview.contains("message"), "{overview}");
-    // By itself, too.
+    // Automatically, too.
     world.pass(Duration::from_mins(5));
     world.renew().await;
     assert!(stage.see(&operator, &path).await.text.contains("Nothing is waiting for this account"));

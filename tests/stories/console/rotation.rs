@@ -1,4 +1,4 @@
-//! A cookie is replaced every day, and what becomes of copies of it.
+//! The daily replacement of a cookie, and the fate of copies of it.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use super::Stage;
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// Longer than requests are under way.
+/// Longer than requests are in progress.
 const A_MINUTE: Duration = Duration::from_secs(61);
 
 fn is_offered_another(page: &Page) -> bool {
     page.headers.contains_key(SET_COOKIE)
 }
 
-/// Comes, and is let in.
+/// Opens a page with access.
 async fn comes(stage: &Stage, browser: &Browser) -> Page {
     stage.see(browser, "/console/browsers").await
 }
@@ -46,7 +46,7 @@ async fn a_cookie_is_replaced_once_a_day_and_the_old_one_is_good_until_the_new_o
     let before = owner.copied();
     assert!(is_offered_another(&comes(&stage, &owner).await));
     assert_ne!(before.cookie_values(), owner.cookie_values());
-    // Requests that were sent before the answer came.
+    // Requests that were sent before the response arrived.
     assert!(!is_offered_another(&comes(&stage, &before).await));
     assert!(!is_offered_another(&comes(&stage, &owner).await), "it is new for a day");
     stage.world.pass(Duration::from_mins(1));
@@ -140,7 +140,7 @@ async fn a_thief_who_takes_the_owners_offer_away_is_found() {
     let (owner, stolen) = with_copy(&stage).await;
     assert!(is_offered_another(&comes(&stage, &owner).await));
     stage.world.pass(A_MINUTE);
-    // The owner has looked at one page only, so the old cookie is still good.
+    // The owner has opened only one page, so the old cookie is still valid.
     assert!(is_offered_another(&comes(&stage, &stolen).await));
     assert!(!stage.is_bound(&owner).await);
     assert_both_ended(&stage, &owner, &stolen).await;

@@ -1,4 +1,4 @@
-//! Who looks, and what ends that.
+//! Sessions: who has one, and what ends it.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ async fn guesses_at_a_cookie_change_nothing() {
     let value = browser.cookie_values()[0].clone();
     let parts: Vec<&str> = value.split('.').collect();
     let before = stage.table().await;
-    // Whoever reads the audit knows the name and the id.
+    // A reader of the audit knows the name and the id.
     for (lineage, secret) in [("A".repeat(64), parts[3].to_owned()), (String::new(), "A".repeat(43))] {
         let cookie = format!("console={}.{}.{lineage}.{secret}", parts[0], parts[1]);
         let page = Browser::on_phone().open_with(&stage.url("/console"), &[("cookie", &cookie)]).await;
@@ -102,7 +102,7 @@ async fn a_browser_is_bound_for_thirty_days_however_often_it_comes() {
     assert!(stage.is_bound(&daily).await && stage.is_bound(&never).await);
     stage.world.pass(Duration::from_secs(1));
     assert!(!stage.is_bound(&daily).await && !stage.is_bound(&never).await);
-    // Another invitation is all it takes.
+    // Another invitation is all that is needed.
     stage.bind(&daily, &stage.invited_again("li").await).await;
     assert!(stage.is_bound(&daily).await);
 }
@@ -130,7 +130,7 @@ async fn the_end_of_an_operator_ends_all_of_their_browsers_at_once() {
     let late = one.submit_to(&page, "/console/links", &[("kind", "3"), ("life", "7")]).await;
     assert_eq!(late.status, 401, "{}", late.text);
     assert_eq!(stage.table().await, before);
-    // Somebody else of that name is somebody else.
+    // A new operator of that name is a different one.
     let anew = stage.bound("li", "act").await;
     assert!(!stage.is_bound(&one).await && stage.is_bound(&anew).await);
 }

@@ -10,15 +10,15 @@ use web::gateway::GatewayResponse;
 
 use super::{inserted, odd_text, odd_value, runner, runtime};
 
-/// A change of an event. Each place is one that the event has.
+/// A change of an event. Each place is one in the event.
 #[derive(Debug, Clone)]
 enum Mutation {
     Replace(Index, Value),
     Insert(Index, Index, String),
     Remove(Index),
-    /// A member more, in a place that has members.
+    /// Adds a member to a place that has members.
     Add(Index, String, Value),
-    /// What another event has in this place.
+    /// Copies a place of another event.
     Splice(Index, Index),
     /// A byte of the JSON itself.
     Byte(Index, u8),
@@ -69,7 +69,7 @@ fn mutated(event: &Value, mutations: &[Mutation], others: &[Value]) -> String {
         let all = places(&event);
         match mutation {
             Mutation::Replace(at, value) => {
-                // The whole event is replaced by a byte often enough.
+                // Otherwise a byte would replace the whole event often enough.
                 let place = chosen(*at, &all);
                 if let Some(replaced) = event.pointer_mut(place).filter(|_| !place.is_empty()) {
                     *replaced = value.clone();
@@ -115,7 +115,7 @@ fn mutated(event: &Value, mutations: &[Mutation], others: &[Value]) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Whether an event carries an identity on a route that makes something.
+/// Whether an event carries an identity on a route that creates something.
 fn may_make_something(event: &str) -> bool {
     const MAKING: [&str; 5] = [
         "POST /authorization-links",

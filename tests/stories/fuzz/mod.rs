@@ -1,9 +1,9 @@
-//! Input that nobody thought of: whole events of the gateway and the bytes of pushes, mutated. Whatever comes, nothing
-//! panics, the answer is one of a client's faults or a good one, and no identity is made up.
+//! Unexpected input: whole events of the gateway and the bytes of pushes, mutated. Whatever comes, nothing panics, the
+//! response is a success or a client error, and no identity is made up.
 //!
-//! The inputs are proptest's: it runs on stable Rust, is a dependency already, and shrinks what fails to the fewest and
-//! smallest mutations, which no byte-wise fuzzer does for JSON and sealed messages. Each run takes other inputs and prints
-//! its seed. By hand, for longer, or again:
+//! proptest generates the inputs: it runs on stable Rust, is already a dependency, and shrinks a failure to the fewest
+//! and smallest mutations, which no byte-wise fuzzer does for JSON and sealed messages. Each run uses other inputs and
+//! prints its seed. By hand, for longer, or again:
 //!
 //! ```text
 //! PROPTEST_CASES=10000 cargo test -p stories --test stories fuzz:: -- --nocapture
@@ -20,10 +20,10 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-/// Inputs for each case of `PROPTEST_CASES`, of which there are 256 where nobody says otherwise: seconds in all.
+/// Inputs per case of `PROPTEST_CASES`, of which there are 256 by default: seconds in all.
 const INPUTS_PER_CASE: u32 = 8;
 
-/// What has a meaning to something on the way: URLs, headers, JSON, XML, Base64, shells of other languages.
+/// Texts with a meaning somewhere on the way: in URLs, headers, JSON, XML, Base64, shells of other languages.
 const ODD_TEXTS: [&str; 38] = [
     "<",
     ">",
@@ -100,7 +100,7 @@ fn odd_value() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// The text with another one at some place of it.
+/// The text with another one inserted at a place.
 fn inserted(text: &str, place: Index, other: &str) -> String {
     let places: Vec<usize> = text.char_indices().map(|(place, _)| place).chain([text.len()]).collect();
     let (before, after) = text.split_at(*place.get(&places));

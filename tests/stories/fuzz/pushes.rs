@@ -1,5 +1,5 @@
-//! The bytes of pushes, mutated at each of their layers: query and body as they come, the frame that is encrypted, and the
-//! XML in it. The two inner ones are signed and sealed with the platform's own token and key, as nobody but WeChat can.
+//! The bytes of pushes, mutated at each of their layers: query and body, the encrypted frame, and the XML in it. The
+//! two inner ones are signed and sealed with the platform's own token and key, as only WeChat can.
 
 use aes::Aes256;
 use aes::cipher::{Array, BlockModeEncrypt as _, KeyIvInit as _};
@@ -20,7 +20,7 @@ use super::{ODD_TEXTS, runner, runtime};
 const TIMESTAMP: &str = "1700000000";
 const NONCE: &str = "987";
 
-/// Some bytes in the place of others.
+/// A replacement of some bytes by others.
 #[derive(Debug, Clone)]
 struct Cut {
     at: Index,
@@ -47,7 +47,7 @@ fn cuts() -> impl Strategy<Value = Vec<Cut>> {
     vec((any::<Index>(), removed, bytes).prop_map(|(at, removed, bytes)| Cut { at, removed, bytes }), 0..4)
 }
 
-/// What is sent to one of the two URLs.
+/// An input for one of the two URLs.
 #[derive(Debug, Clone)]
 enum Input {
     /// A genuine push with changes of its query and its body.
@@ -63,7 +63,7 @@ fn input() -> impl Strategy<Value = Input> {
         2 => (any::<Index>(), cuts(), cuts()).prop_map(|(push, query, body)| Input::Outside { push, query, body }),
         2 => (any::<Index>(), cuts()).prop_map(|(push, xml)| Input::Inside { push, xml }),
         1 => (any::<Index>(), vec(any::<u8>(), 0..200)).prop_map(|(push, plain)| Input::Frame { push, plain }),
-        // A frame whose length and padding are nearly right.
+        // A frame whose length and padding are almost right.
         1 => (any::<Index>(), any::<u8>(), 0..40_u8).prop_map(|(push, length, padding)| Input::Frame {
             push,
             plain: [&[0; 19][..], &[length], &[b'x'; 44], &vec![padding; padding.into()]].concat(),
@@ -71,13 +71,13 @@ fn input() -> impl Strategy<Value = Input> {
     ]
 }
 
-/// A message as WeChat writes it, and where it is posted.
+/// A message as WeChat writes it, and the request that posts it.
 struct Genuine {
     url: HttpEvent,
     xml: String,
 }
 
-/// One message of each kind that something is done about.
+/// One message of each kind that is processed.
 fn genuine(world: &World) -> Vec<Genuine> {
     let account = world.account(0);
     let shop = world.simulator.account(&account).unwrap();
@@ -137,7 +137,7 @@ fn framed(message: &[u8]) -> Vec<u8> {
 fn any_push_is_answered_and_what_is_outside_the_signature_is_not_believed() {
     let runtime = runtime();
     let world = runtime.block_on(World::ready());
-    // The account is known, or its messages would wait for its name.
+    // The account is known, otherwise its messages would wait for its name.
     let shop = world.simulator.account(&world.account(0)).unwrap();
     runtime.block_on(world.store().user_names.put(&shop.appid, &shop.user_name)).unwrap();
     let (gateway, genuine) = (world.gateway(), genuine(&world));

@@ -1,4 +1,4 @@
-//! What followers and accounts say to each other, whatever becomes of it.
+//! The conversations of followers and accounts, whatever happens to them.
 
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
@@ -15,11 +15,11 @@ const TEXT: &str = "My card number is 6222-0000-1111-2222, 你好 <b>";
 
 const REPLY: &str = "Your parcel waits at \"Chang'an Avenue 1\" & is paid";
 
-/// Stands in the webhook's address.
+/// Part of the webhook's URL.
 const URL_SECRET: &str = "hook-key-0123456789abcdef";
 
-/// Followers write, services reply, WeChat checks; everything that can fail does. Returns what must not be printed of
-/// it, each with the word for its kind.
+/// Followers write, services reply, WeChat checks; everything that can fail does. Returns the texts that must not be
+/// printed, each with the word for its kind.
 pub(crate) async fn happen(world: &World) -> Vec<(&'static str, String)> {
     let shop = world.simulator.accounts()[1].clone();
     let consent = world.merchant_authorizes(&shop.appid);
@@ -38,7 +38,7 @@ pub(crate) async fn happen(world: &World) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Messages that arrive, that the bus does not take, that nothing takes, that are none.
+/// Messages that arrive, that the bus does not accept, that nothing accepts, that are invalid.
 async fn received(world: &World, shop: &Account) {
     let status = async |message: Message| match world.simulator.send_message(&message).await.answer {
         PushAnswer::Answered { status, .. } => status,
@@ -65,7 +65,7 @@ async fn received(world: &World, shop: &Account) {
     assert_eq!(status(Message::text(&elsewhere, FOLLOWER, TEXT)).await, 401);
 }
 
-/// Services that reply, that fail while they quote what they were asked, that are not there.
+/// Services that reply, that fail while they quote the request, that are not there.
 async fn replied(world: &World, shop: &Account) {
     let good = Service::replying(json!({ "type": "text", "content": REPLY })).await;
     let poet = Service::replying(json!({ "type": REPLY, "content": TEXT })).await;
@@ -84,7 +84,7 @@ async fn replied(world: &World, shop: &Account) {
     }
 }
 
-/// WeChat's release check, its customer-service message refused with its own words the first time. Returns the code.
+/// WeChat's release check, with its customer-service message refused the first time, quoting it. Returns the code.
 async fn checked(world: &World) -> String {
     let account = Account::release_check().remove(0);
     world.simulator.put_account(account.clone());

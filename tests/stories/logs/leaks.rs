@@ -1,5 +1,5 @@
-//! Promise 5: no secret, ticket, token, code or cookie reaches the log, nor what followers and accounts say to each
-//! other, whatever `RUST_LOG` says and whatever fails.
+//! Promise 5: no secret, ticket, token, code or cookie reaches the log, nor do conversations of followers and accounts,
+//! whatever `RUST_LOG` says and whatever fails.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use stories::world::World;
 
 use super::conversations;
 
-/// Where the simulator's secrets and the browsers' cookies stand in a text.
+/// The places of the simulator's secrets and the browsers' cookies in a text.
 fn leaked(text: &str, world: &World, browsers: &[&Browser]) -> Vec<String> {
     let issued = world.simulator.issued_secrets();
     let cookies: Vec<String> = browsers.iter().flat_map(|browser| browser.cookie_values()).collect();
@@ -24,7 +24,7 @@ fn leaked(text: &str, world: &World, browsers: &[&Browser]) -> Vec<String> {
     leaks(text, issued.chain(cookies.iter().map(|cookie| ("cookie", cookie.as_str()))))
 }
 
-/// A refusal in which WeChat repeats what it was sent.
+/// A refusal in which WeChat repeats the request.
 fn quoting(errcode: i64, secret: &str) -> Fault {
     Fault::Errcode { errcode, errmsg: format!("invalid credential: {secret} rid: 65f1a2b3-00000000-11111111") }
 }
@@ -34,7 +34,7 @@ async fn stored_token(world: &World, owner: TokenOwner) -> String {
     record.access_token.unwrap().expose_secret().to_owned()
 }
 
-/// A merchant's way with everything that can go wrong on it.
+/// A merchant's visit with everything that can go wrong.
 async fn merchant(world: &World, browser: &Browser) {
     let business = Business::of(world);
     let account = world.account(0);
@@ -64,7 +64,7 @@ async fn merchant(world: &World, browser: &Browser) {
     assert_eq!(business.code(&business.link(json!({})).await).await.status, 201);
 }
 
-/// Pushes that are refused, and one that no table takes.
+/// Pushes that are refused, and one that no table accepts.
 async fn pushes(world: &World) {
     use stories::faults::{Fault as TableFault, Matching};
     let consent = world.merchant_authorizes(&world.account(2));
@@ -119,7 +119,7 @@ async fn no_secret_reaches_the_log_at_any_level_whatever_fails() {
         "a push was not stored",
         "nothing more is delivered in this run",
         "a message was not handled",
-        "a message is delivered and not noted",
+        "a message was delivered but not recorded",
     ] {
         world.expect_error(error);
     }
@@ -135,7 +135,7 @@ async fn no_secret_reaches_the_log_at_any_level_whatever_fails() {
         "a push was not stored",
         "WeChat refused the stored token",
         "a message\"",
-        "a message is delivered later",
+        "a message will be delivered later",
         "a message was not handled",
         "the reply webhook",
         "a message of the release check",

@@ -1,4 +1,4 @@
-//! What the operator is told, and the merchant is not.
+//! What the operator sees, and the merchant does not.
 
 use runtime::telemetry::Measure;
 use serde_json::json;

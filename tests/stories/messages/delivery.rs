@@ -1,4 +1,4 @@
-//! The bus refuses, fails or is away: what WeChat was told is received reaches the business all the same.
+//! The bus refuses, fails or is unavailable: every message that was acknowledged reaches the business all the same.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -55,7 +55,7 @@ async fn an_event_refused_within_a_success_is_delivered_later_with_the_same_id()
     world.renew().await;
     assert_eq!(texts(&world), ["refused"]);
 
-    // An answer that is lost makes one event two, and their id tells.
+    // A lost response makes two events of one, which have the same id.
     world.faults.next(1, Matching::operation("PutEvents"), Fault::LostReply);
     world.simulator.send_message(&Message::text(&shop, FOLLOWER, "twice")).await;
     let details = delivered(&world);
@@ -73,7 +73,7 @@ async fn waiting_messages_are_delivered_while_wechat_refuses_everything() {
         assert!(world.simulator.send_message(&Message::text(&shop, FOLLOWER, &number.to_string())).await.is_empty());
     }
     world.faults.clear();
-    // The ticket has lapsed: nothing can be renewed, no code exchanged.
+    // The ticket has expired: nothing can be renewed, no code exchanged.
     world.pass(Duration::from_hours(13));
     let report = world.renew().await;
     assert!(!report.failed.is_empty(), "{report}");
@@ -139,8 +139,8 @@ async fn a_message_that_neither_bus_nor_table_takes_is_sent_again_and_not_lost()
 async fn whatever_hangs_wechat_has_an_answer_in_time() {
     for (operation, answered, error) in [
         ("PutEvents", 500, "a message was not handled"),
-        ("UpdateItem", 200, "a message is delivered and not noted"),
-        ("GetItem", 200, "a message is delivered and not noted"),
+        ("UpdateItem", 200, "a message was delivered but not recorded"),
+        ("GetItem", 200, "a message was delivered but not recorded"),
     ] {
         let limits = Limits { message: Duration::from_secs(1), ..short_limits() };
         let world = World::with(|_| {}, limits).await;
@@ -158,7 +158,7 @@ async fn whatever_hangs_wechat_has_an_answer_in_time() {
 async fn messages_reach_the_bus_without_a_reply_while_only_the_table_is_away() {
     for (operation, is_confirmed) in [("UpdateItem", true), ("GetItem", false)] {
         let world = World::ready().await;
-        world.expect_error("a message is delivered and not noted");
+        world.expect_error("a message was delivered but not recorded");
         let shop = shop(&world).await;
         let service = service_for(&world).await;
         world.simulator.set_behaviour(Behaviour { redeliver_pushes: true, ..Behaviour::default() });
@@ -172,7 +172,7 @@ async fn messages_reach_the_bus_without_a_reply_while_only_the_table_is_away() {
         Schema::read().fits("message_detail", &detail).unwrap_or_else(|misfit| panic!("{operation}: {misfit}"));
         assert_eq!((world.metrics.count(Measure::MessageNotNoted), service.asked().len()), (1, 0), "{operation}");
 
-        // Delivered again, for want of an answer that reached WeChat, it is on the bus again with the same id.
+        // Delivered again, because no response reached WeChat, it is on the bus again with the same id.
         assert!(world.simulator.send_message(&message).await.is_empty());
         let details = delivered(&world);
         assert_eq!((details.len(), &details[0]["id"]), (2, &details[1]["id"]), "{operation}");
@@ -182,7 +182,7 @@ async fn messages_reach_the_bus_without_a_reply_while_only_the_table_is_away() {
     }
 }
 
-/// Reads and writes are refused apart from each other, as where a table's capacity for reads is used up.
+/// Reads and writes are refused separately, as when a table's read capacity is used up.
 #[tokio::test]
 async fn where_only_reads_fail_a_message_is_kept_and_noted_all_the_same() {
     let world = World::ready().await;
@@ -245,14 +245,14 @@ async fn an_event_that_is_too_large_is_delivered_in_part_and_does_not_wait() {
 #[tokio::test]
 async fn an_event_that_a_bus_finds_too_large_is_put_there_in_part_at_once() {
     let world = World::ready().await;
-    world.expect_error("a message is never delivered");
+    world.expect_error("a message will never be delivered");
     let shop = shop(&world).await;
     world.bus.take_at_most(4_096);
     assert!(world.simulator.send_message(&Message::text(&shop, FOLLOWER, &"x".repeat(3_000))).await.is_empty());
     let detail = delivered(&world).pop().unwrap();
     assert_eq!((&detail["omitted"], detail["message"]["content"].as_str().unwrap().len()), (&json!(["fields"]), 3_000));
 
-    // Smaller than anything that can be made of it: it is not offered again and again.
+    // Smaller than any version of it: it is not offered again and again.
     world.bus.take_at_most(100);
     assert!(world.simulator.send_message(&Message::text(&shop, FOLLOWER, "hello")).await.is_empty());
     assert_eq!((world.metrics.count(Measure::EventDropped), world.metrics.count(Measure::EventDelayed)), (1, 0));

@@ -1,4 +1,4 @@
-//! Followers type what they like, and WeChat puts it into its XML as it is: it arrives as it was typed, forges nothing, and
+//! Followers type what they like, and WeChat puts it into its XML unescaped: it arrives as typed, forges nothing, and
 //! costs no message.
 
 use serde_json::json;

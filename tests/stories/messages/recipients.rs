@@ -1,4 +1,4 @@
-//! One captured message is not a key: it opens the account that it was sent to, for a day, and no other.
+//! A captured message is accepted only for the account to which it was sent, and for a day.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn inner_xml(to: &Account, content: &str, at: i64) -> String {
     )
 }
 
-/// Posts what was captured to the message URL of `appid`.
+/// Posts a captured message to the message URL of `appid`.
 async fn replay(world: &World, captured: &SealedPush, appid: &str) -> u16 {
     let mut url = world.public_url.join(&format!("wechat/accounts/{appid}/events")).unwrap();
     url.set_query(Some(&captured.query));
@@ -49,7 +49,7 @@ async fn a_message_passed_off_as_another_accounts_is_refused_and_written_nowhere
     assert_eq!((refusals(&world), world.items().await), (vec!["foreign-account".to_owned()], before));
     assert_eq!(replay(&world, &captured, shop.appid.as_str()).await, 200);
     assert_eq!(texts(&world), ["mine"]);
-    // The other account has not been harmed.
+    // The other account is not harmed.
     assert!(world.simulator.send_message(&Message::text(&other, FOLLOWER, "mine too")).await.is_empty());
     assert_eq!(texts(&world), ["mine", "mine too"]);
 }
@@ -65,7 +65,7 @@ async fn a_captured_message_under_made_up_accounts_is_refused_and_written_nowher
     }
     assert_eq!(replay(&world, &captured, &shop.user_name).await, 401, "a name is no appid");
     assert_eq!((world.items().await, texts(&world).len()), (before, 0));
-    // One of them authorizes the platform afterwards: nothing had been learned of it.
+    // One of them authorizes the platform afterwards: nothing about it had been stored.
     let late = Account::official_account(base::ids::AppId::parse("wx0000000000000007").unwrap(), "late");
     world.simulator.put_account(late.clone());
     let consent = world.merchant_authorizes(&late.appid);
@@ -96,11 +96,11 @@ async fn a_message_that_overtakes_its_grant_is_delivered_after_the_grant() {
     let world = World::ready().await;
     let account = world.simulator.accounts()[0].clone();
     let message = Message::text(&account, FOLLOWER, "first");
-    // Before the push of the grant nothing is known of the account: WeChat is to send it again.
+    // Before the push of the grant the account is unknown: WeChat must send the message again.
     assert_eq!(status(&world.simulator.send_message(&message).await), 401);
     let consent = world.merchant_authorizes(&account.appid);
     assert!(world.simulator.send(&consent.push).await.is_accepted());
-    // The push has come, the grant has not taken effect yet.
+    // The push has arrived, but the grant has not taken effect yet.
     assert!(world.simulator.send_message(&message).await.is_empty());
     assert!(texts(&world).is_empty(), "whose name it is is not known yet");
     world.renew().await;
@@ -150,7 +150,7 @@ async fn a_message_of_an_account_that_never_gets_a_name_is_delivered_as_unconfir
     let consent = world.merchant_authorizes(&account.appid);
     assert!(world.simulator.send(&consent.push).await.is_accepted());
     assert!(world.simulator.send_message(&Message::text(&account, FOLLOWER, "too early")).await.is_empty());
-    // The merchant takes the grant back before it has taken effect.
+    // The merchant withdraws the grant before it has taken effect.
     world.push_and_work(&world.simulator.unauthorize(&account.appid).unwrap()).await;
     world.pass(Duration::from_mins(119));
     world.renew().await;

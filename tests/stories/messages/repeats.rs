@@ -1,4 +1,5 @@
-//! WeChat sends a message again when our answer does not reach it: the same answer, and nothing happens twice.
+//! WeChat sends a message again if our response does not reach it: it gets the same response, and nothing happens
+//! twice.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use wechat::push::{AccountMessage, MessageId};
 
 use super::{FOLLOWER, delivered, service_for, shop, status, texts};
 
-/// The attribute that the update sets which writes an answer down.
+/// The attribute set by the update that records a reply.
 const NOTE: &str = "answered_at";
 
 #[tokio::test]
@@ -38,7 +39,7 @@ async fn a_repeat_gets_the_same_reply_and_reaches_nobody_twice() {
     assert_eq!((delivered(&world).len(), service.asked().len()), (3, 3), "another event in the same second");
 }
 
-/// What WeChat repeats after 5 s, while nobody is asked for replies: the common case.
+/// WeChat's repeat after 5 s, without a webhook: the common case.
 #[tokio::test]
 async fn without_a_webhook_a_message_is_one_write_and_its_repeat_none() {
     let world = World::ready().await;
@@ -74,7 +75,7 @@ async fn without_a_webhook_a_note_that_is_not_written_costs_a_second_event_under
     for (fault, tries, events) in [(Fault::LostReply, 1, 1), (Fault::Away, 3, 2)] {
         let world = World::ready().await;
         if fault == Fault::Away {
-            world.expect_error("a message is delivered and not noted");
+            world.expect_error("a message was delivered but not recorded");
         }
         let shop = shop(&world).await;
         world.faults.next(tries, Matching::setting(NOTE), fault);
@@ -89,7 +90,8 @@ async fn without_a_webhook_a_note_that_is_not_written_costs_a_second_event_under
     }
 }
 
-/// A webhook that is set between two deliveries is not asked about what has been answered, and is asked about what has not.
+/// A webhook that is configured between two deliveries is called about messages that have not been answered, and no
+/// others.
 #[tokio::test]
 async fn a_webhook_that_is_set_between_two_deliveries_is_asked_about_what_is_open() {
     let world = World::ready().await;
@@ -125,12 +127,12 @@ async fn deliveries_at_the_same_moment_share_one_answer() {
 async fn a_message_whose_handler_died_is_delivered_next_time_without_the_webhook() {
     let limits = Limits { message: Duration::from_secs(1), ..short_limits() };
     let world = World::with(|_| {}, limits).await;
-    world.expect_error("a message was not handled: no answer within the bound");
+    world.expect_error("a message was not handled: no response within the bound");
     world.get_ready().await;
     let shop = shop(&world).await;
     let service = service_for(&world).await;
     let message = Message::text(&shop, FOLLOWER, "hello").with("MsgId", "9").with("CreateTime", "1800000000");
-    // As far as a process came that was stopped right after it had claimed the message.
+    // The state left by a process that was stopped right after it had claimed the message.
     let id = id_of(&shop, "9");
     let term = LeaseTerm::new(&Random::system(), world.now(), MESSAGE_LEASE);
     let claimed = world.store().messages.claim(&id, &term).await.unwrap();
@@ -149,7 +151,7 @@ async fn a_message_whose_handler_died_is_delivered_next_time_without_the_webhook
 async fn an_answer_that_could_not_be_written_down_is_given_all_the_same() {
     for fault in [Fault::Away, Fault::Hang] {
         let world = World::with(|_| {}, Limits { message: Duration::from_secs(1), ..short_limits() }).await;
-        world.expect_error("a message is delivered and not noted");
+        world.expect_error("a message was delivered but not recorded");
         world.get_ready().await;
         let shop = shop(&world).await;
         service_for(&world).await;
@@ -184,7 +186,7 @@ fn id_of(account: &Account, msg_id: &str) -> MessageId {
     AccountMessage::parse(xml.into()).id(&account.appid)
 }
 
-/// Two followers' messages and events that look alike: each is handled, and each follower gets the reply that is his.
+/// Two followers' messages and events that look alike: each is handled, and each follower gets their own reply.
 #[tokio::test]
 async fn what_two_followers_send_is_never_taken_for_one_message() {
     let world = World::ready().await;

@@ -1,4 +1,4 @@
-//! The business's service replies through the webhook: what it says reaches the follower sealed, and its failures do not.
+//! The business's service replies through the webhook: its replies reach the follower sealed, and its failures do not.
 
 use std::time::Duration;
 
@@ -119,7 +119,7 @@ async fn a_message_under_the_previous_token_or_key_is_answered_under_it() {
         let world = World::ready().await;
         let shop = shop(&world).await;
         service_for(&world).await;
-        // The platform has changed it already; WeChat has not.
+        // The platform has changed it already, but WeChat has not.
         let mut secret: Value = serde_json::from_str(secrecy::ExposeSecret::expose_secret(&secret_json())).unwrap();
         secret[format!("previous_{field}")] = secret[field].take();
         secret[field] = new.into();

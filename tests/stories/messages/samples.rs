@@ -1,4 +1,4 @@
-//! Real messages and events: each is delivered with all that is in it.
+//! Real messages and events: each is delivered with everything in it.
 
 use base::ids::AppId;
 use serde_json::Value;

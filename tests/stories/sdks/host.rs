@@ -1,4 +1,4 @@
-//! The platform's door for libraries, as a listener.
+//! The platform's routes for libraries, as a listener.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ use stories::business::Business;
 use stories::world::World;
 use tokio::net::TcpListener;
 
-/// Where libraries ask for tokens.
+/// The paths at which libraries request tokens.
 pub(super) const TOKEN_REQUESTS: [&str; 2] = ["/cgi-bin/token", "/cgi-bin/stable_token"];
 
 /// The listener. It ends with the story.
@@ -28,7 +28,7 @@ struct Shared {
     answered: Mutex<Vec<Answered>>,
 }
 
-/// A request's path, and WeChat's code in the answer.
+/// A request's path, and WeChat's code in the response.
 struct Answered {
     path: String,
     errcode: i64,
@@ -44,22 +44,22 @@ impl Host {
         Self { url, shared }
     }
 
-    /// How many requests there were of a path of WeChat's.
+    /// The number of requests of a path of WeChat's.
     pub(super) fn asked(&self, path: &str) -> usize {
         self.count(|answered| answered.path.ends_with(path))
     }
 
-    /// How many requests for a token there were.
+    /// The number of requests for a token.
     pub(super) fn asked_for_token(&self) -> usize {
         TOKEN_REQUESTS.iter().map(|path| self.asked(path)).sum()
     }
 
-    /// How many requests there were.
+    /// The number of requests.
     pub(super) fn all(&self) -> usize {
         self.count(|_| true)
     }
 
-    /// How many answers had this code.
+    /// The number of responses with this code.
     pub(super) fn answers_with(&self, errcode: i64) -> usize {
         self.count(|answered| answered.errcode == errcode)
     }

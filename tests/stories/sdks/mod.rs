@@ -1,7 +1,7 @@
-//! The programs of `docs/sdks.md`, run as a reader copies them, with the libraries as they are published.
+//! The programs of `docs/sdks.md`, copied and run as a reader would, with the libraries as they are published.
 //!
-//! They need what `tests/stories/sdks/install.sh` installs. A process that would connect to another machine ends, and its
-//! story fails.
+//! They need what `tests/stories/sdks/install.sh` installs. A process that tries to connect to another machine ends,
+//! and its story fails.
 
 mod host;
 
@@ -25,7 +25,7 @@ const DOCUMENT: &str = include_str!("../../../docs/sdks.md");
 /// This folder.
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/stories/sdks");
 
-/// Where the libraries are.
+/// The folder of the libraries.
 const INSTALLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/sdks");
 
 const USER_INFO: &str = "/cgi-bin/user/info";
@@ -35,10 +35,11 @@ const FOLLOWER: &str = "oFollower1";
 /// The picture that is sent and comes back.
 const PICTURE: usize = 20_000;
 
-/// Until a program has done what it was told.
+/// The time limit for a program's cue.
 const SOON: Duration = Duration::from_secs(30);
 
-/// How often a library may ask about one call that is refused for good: for a token and the call itself, four times each.
+/// The most requests of a library for one call that is always refused: for a token and the call itself, four times
+/// each.
 const MOST_REQUESTS: usize = 8;
 
 /// The libraries that are run here.
@@ -60,7 +61,7 @@ impl Library {
         }
     }
 
-    /// The code of its section: how it is configured, and calls with it.
+    /// The code of its section: its configuration, and calls with it.
     fn program(self) -> [&'static str; 2] {
         let (_, section) = DOCUMENT.split_once(&format!("\n### {}\n", self.name())).expect("it has a section");
         let section = section.split("\n##").next().unwrap();
@@ -76,7 +77,7 @@ impl Library {
         }
     }
 
-    /// What the stories have it do, behind its configuration.
+    /// The stories' code for it, after its configuration.
     fn driver(self) -> &'static str {
         match self {
             Self::Wechatpy => include_str!("driver.py"),
@@ -122,7 +123,7 @@ impl Stage {
             installed.join("node_modules").exists(),
             "tests/stories/sdks/install.sh installs what the programs need"
         );
-        // Below the folder of the libraries: Node looks for them in the folders around a program.
+        // Below the folder of the libraries: Node searches the folders around a program.
         let folder = tempfile::tempdir_in(installed).unwrap();
         std::fs::write(folder.path().join("picture.jpg"), sample_picture(PICTURE)).unwrap();
         let key = make_key(&world, false).await;
@@ -147,19 +148,19 @@ impl Stage {
         start(library, code, self.folder.path(), variables)
     }
 
-    /// A library that is configured as the document says, and waits for cues.
+    /// A library that is configured as documented, and waits for cues.
     fn service(&self, library: Library) -> Service<'_> {
         self.service_with_token(library, None)
     }
 
-    /// The same, which has a token already.
+    /// The same, with a token.
     fn service_with_token(&self, library: Library, token: Option<&SecretString>) -> Service<'_> {
         let [configuration, _] = library.program();
         let process = self.start(library, &format!("{configuration}\n{}", library.driver()), token);
         Service { stage: self, process, cues: 0 }
     }
 
-    /// What a library prints must not have a secret of WeChat's.
+    /// Checks that a library's output has no secret of WeChat's.
     fn check(&self, output: &str) {
         let told = self.world.simulator.issued_secrets().into_iter().find(|secret| secret.is_in(output));
         assert!(told.is_none(), "a library prints a {:?}", told.map(|secret| secret.kind));
@@ -181,7 +182,7 @@ impl Stage {
     }
 }
 
-/// Starts a program, in a folder below that of the libraries, which cannot leave the machine.
+/// Starts a program in a folder below that of the libraries; it cannot leave the machine.
 fn start(library: Library, code: &str, folder: &Path, mut variables: Vec<(&'static str, String)>) -> Process {
     let (file, interpreter) = library.place();
     let file = folder.join(file);
@@ -198,7 +199,7 @@ async fn make_key(world: &World, in_url: bool) -> SecretString {
     text.text()
 }
 
-/// A program that goes on.
+/// A running program.
 struct Service<'a> {
     stage: &'a Stage,
     process: Process,
@@ -206,7 +207,7 @@ struct Service<'a> {
 }
 
 impl Service<'_> {
-    /// Has it ask WeChat about the follower. Returns what it says then.
+    /// Has it query WeChat about the follower. Returns its output.
     async fn asks(&mut self) -> String {
         self.does("ask").await
     }
@@ -286,7 +287,7 @@ async fn a_token_that_wechat_refuses_is_renewed_and_the_library_sees_nothing() {
 
 #[tokio::test]
 #[ignore = "needs tests/stories/sdks/install.sh"]
-async fn a_token_that_wechat_refuses_for_good_is_no_reason_to_ask_on_and_on() {
+async fn a_token_that_wechat_always_refuses_causes_a_bounded_number_of_requests() {
     for library in LIBRARIES {
         let stage = Stage::ready().await;
         let mut service = stage.service(library);
@@ -308,7 +309,7 @@ async fn a_library_whose_token_has_expired_gets_another_one() {
         let stage = Stage::ready().await;
         let mut service = stage.service(library);
         assert_eq!(service.asks().await, "subscribe: 1", "{library:?}");
-        // The library's own clock stands still: it believes in its token.
+        // The library's own clock stands still, so it trusts its token.
         stage.world.pass(Duration::from_hours(3));
         assert_eq!(service.asks().await, "subscribe: 1", "{library:?}");
         assert_eq!(stage.host.asked_for_token(), 2, "{library:?}");
@@ -343,7 +344,7 @@ async fn a_library_shows_that_the_merchant_has_left() {
         let stage = Stage::ready().await;
         let mut service = stage.service(library);
         assert_eq!(service.asks().await, "subscribe: 1", "{library:?}");
-        // WeChat says so before the platform has heard of it, and the platform after that.
+        // WeChat says so before the platform has been notified, and the platform afterwards.
         let withdrawn = stage.world.simulator.unauthorize(&stage.shop).unwrap();
         let said = service.asks().await;
         assert!(said.contains("61003"), "{library:?}: {said}");

@@ -1,4 +1,4 @@
-//! What tells that something is wrong: an alarm for each way to die, a page that shows all that is measured.
+//! Alarms for each way to fail, and a dashboard of all that is measured.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use store::{AccountState, DuePart, ScheduledTask};
 
 use super::{FUNCTIONS, deployed, many, of_type, properties, template, text};
 
-/// What the code publishes, each with the dimension that it is split by.
+/// The published metrics, each with the dimension by which it is split.
 fn published() -> BTreeMap<&'static str, Option<&'static str>> {
     Measure::ALL.iter().map(|measure| (measure.name(), measure.dimension())).collect()
 }
@@ -19,14 +19,14 @@ fn alarms(template: &Value) -> impl Iterator<Item = (&str, &Value)> {
     of_type(template, "AWS::CloudWatch::Alarm").map(|(name, alarm)| (name, &alarm["Properties"]))
 }
 
-/// The metrics that an alarm looks at: the one that it names, or those of its expression.
+/// The metrics that an alarm evaluates: the one that it names, or those of its expression.
 fn looked_at(alarm: &Value) -> impl Iterator<Item = &Value> {
     let named = alarm["MetricName"].is_string().then_some(alarm);
     let metrics = alarm["Metrics"].as_array().into_iter().flatten().map(|metric| &metric["MetricStat"]["Metric"]);
     named.into_iter().chain(metrics.filter(|metric| metric.is_object()))
 }
 
-/// A stack with a dashboard and everything that is optional and shown there.
+/// A stack with a dashboard and every optional part that it shows.
 fn with_dashboard() -> Value {
     deployed(&[
         ("Dashboard", "true"),
@@ -44,7 +44,7 @@ fn dashboard(template: &Value) -> Value {
     let body = &properties(template, "DashboardPage")["DashboardBody"]["Fn::Sub"];
     assert_eq!(body[1]["Own"], json!({ "Fn::Sub": OWN_NAMESPACE }));
     let mut plain = text(&body[0]).replace("${!", "{");
-    // What is not always there.
+    // The optional parts.
     for (name, optional) in body[1].as_object().unwrap().iter().filter(|(name, _)| *name != "Own") {
         plain = plain.replace(&format!("${{{name}}}"), optional["Fn::Sub"].as_str().unwrap_or_default());
     }
@@ -52,7 +52,7 @@ fn dashboard(template: &Value) -> Value {
         let end = start + plain[start..].find('}').unwrap();
         plain.replace_range(start..=end, &format!("<{}>", &plain[start + 2..end]));
     }
-    serde_json::from_str(&plain).unwrap_or_else(|error| panic!("the dashboard is no JSON: {error}"))
+    serde_json::from_str(&plain).unwrap_or_else(|error| panic!("the dashboard is not JSON: {error}"))
 }
 
 /// Our own metrics on the dashboard: name and dimension.
@@ -186,7 +186,7 @@ fn every_alarm_tells_the_topic_what_is_wrong_and_where_to_read_on() {
         assert_eq!(alarm["AlarmActions"], topic, "{name}");
         assert!(alarm["OKActions"].is_null() || alarm["OKActions"] == topic, "{name}");
         assert!(alarm["ActionsEnabled"].is_null(), "{name}");
-        // Silence is all right only where the parameter that stops the refresher makes it.
+        // Silence is acceptable only if the parameter that stops the refresher causes it.
         let stopped = ["RefresherSilent", "RefresherPartSilent", "TicketMissing"].contains(&name);
         assert!((alarm["TreatMissingData"] == switched_silence()) == stopped, "{name}");
         assert!(stopped || alarm["TreatMissingData"].is_string(), "{name}: silence means something, say what");
@@ -209,18 +209,18 @@ fn the_operator_can_read_about_every_alarm_and_every_metric() {
     }
 }
 
-/// What an alarm looks at and when it fires: name; metric; statistic, comparison, threshold; seconds of a period and
-/// how many of them; what silence means.
+/// What an alarm evaluates and when it fires: name; metric; statistic, comparison, threshold; seconds of a period and
+/// how many of them; the meaning of silence.
 type Rule = (&'static str, &'static str, (&'static str, &'static str, u64), (u64, u64), &'static str);
 
 const OVER: &str = "GreaterThanThreshold";
 const UNDER: &str = "LessThanThreshold";
 
-/// Breaching, unless the parameter that stops the refresher makes the silence.
+/// Breaching, unless the parameter that stops the refresher causes the silence.
 const SWITCHED: &str = "switched";
 
 const RULES: [Rule; 16] = [
-    // Before the first ticket there is no age: nothing at all is as bad as an old one.
+    // Before the first ticket there is no age: no data is as bad as an old ticket.
     ("TicketMissing", "ticket_age", ("Maximum", OVER, 1500), (900, 1), SWITCHED),
     ("ComponentTokenLapsing", "component_token_left", ("Minimum", UNDER, 600), (300, 1), "ignore"),
     ("RenewalsLeftOver", "left_over", ("Sum", OVER, 0), (300, 3), "notBreaching"),
@@ -235,7 +235,7 @@ const RULES: [Rule; 16] = [
     ("EventWebhookFailing", "event_webhook_failed", ("Sum", OVER, 0), (300, 6), "notBreaching"),
     ("StateEventsStuck", "state_events_waiting", ("Minimum", OVER, 0), (300, 6), "ignore"),
     ("EventsDelayed", "event_delayed", ("Sum", OVER, 0), (300, 3), "notBreaching"),
-    // One a second for five minutes.
+    // One per second for five minutes.
     ("PushesRefused", "push_refused", ("Sum", OVER, 300), (300, 1), "notBreaching"),
     ("DeadLetters", "ApproximateNumberOfMessagesVisible", ("Maximum", OVER, 0), (300, 1), "ignore"),
 ];
@@ -258,7 +258,7 @@ fn each_alarm_fires_when_it_is_meant_to() {
     }
     // The tries of an event become rare.
     assert_eq!(properties(&template, "EventWebhookFailing")["DatapointsToAlarm"], 3);
-    // The six of the tests below.
+    // The six that the tests below check.
     assert_eq!(alarms(&template).count(), RULES.len() + FUNCTIONS.len() + 6);
 }
 
@@ -266,7 +266,7 @@ fn switched_silence() -> Value {
     json!({ "Fn::If": ["RunRefresher", "breaching", "notBreaching"] })
 }
 
-/// A metric of ours that an expression looks at: the sum of five minutes.
+/// A metric of ours in an expression: the sum of five minutes.
 fn summed(id: &str, metric: &str, dimensions: &Value) -> Value {
     let mut of = json!({ "Namespace": { "Fn::Sub": OWN_NAMESPACE }, "MetricName": metric });
     if !dimensions.is_null() {

@@ -1,6 +1,6 @@
-//! What the console asks of the table, request by request, against its role: the role allows all of it, and nothing else.
+//! The console's requests to the table, one by one, against its role: the role allows all of them, and nothing else.
 //!
-//! Only the console's own requests are looked at. What it has other functions do, they do with their roles.
+//! Only the console's own requests count. The functions that it invokes use their own roles.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -71,7 +71,7 @@ fn allows(statement: &Value, request: &TableRequest) -> bool {
         && conditions.all(|(operator, key, wanted)| holds(operator, key, wanted))
 }
 
-/// A platform at which something is on every page, and a console of its own whose requests are recorded.
+/// A platform with something on every page, and a console of its own whose requests are recorded.
 struct Stage {
     world: World,
     recorder: Recorder,
@@ -99,7 +99,7 @@ impl Stage {
         page
     }
 
-    /// An operator's browser is bound.
+    /// Binds an operator's browser.
     async fn enter(&self, name: &str) {
         let (world, random) = (&self.world, Random::system());
         let operator = operator(world, name);
@@ -111,7 +111,7 @@ impl Stage {
         assert_eq!(bound.status, 303, "{}", bound.text);
     }
 
-    /// Everything that a page can show.
+    /// Creates everything that a page can show.
     async fn fill(&self) -> (String, String) {
         let world = &self.world;
         world.expect_error("nothing more is delivered in this run");
@@ -138,8 +138,8 @@ fn operator(world: &World, name: &str) -> Operator {
     request.make(&admin().by, &Random::system(), world.now())
 }
 
-/// An operator looks at everything, does something, and comes back on other days; somebody else comes with a copy of the
-/// cookie. Returns what the table was asked for.
+/// An operator views everything, does something, and comes back on other days; somebody else comes with a copy of the
+/// cookie. Returns the requests to the table.
 async fn everything() -> BTreeSet<TableRequest> {
     let stage = Stage::new().await;
     let (account, link) = stage.fill().await;
@@ -186,7 +186,7 @@ async fn everything() -> BTreeSet<TableRequest> {
     let copy = stage.browser.cookie_values().remove(0);
     for _ in 0..2 {
         stage.world.pass(Duration::from_hours(25));
-        // The first answer brings a new secret, the second request comes with it.
+        // The first response brings a new secret, the second request sends it.
         stage.open("/console/setup").await;
         stage.open("/console/setup").await;
     }
@@ -229,7 +229,7 @@ async fn the_role_of_the_console_allows_what_the_console_asks_for_and_nothing_el
     assert!(unused.is_empty(), "the console never uses {unused:#?}");
 }
 
-/// What `work` asks of the table and the console's role refuses.
+/// The number of requests of `work` that the console's role refuses.
 async fn refused<T>(world: &World, work: impl AsyncFnOnce(Store) -> T) -> usize {
     let (template, recorder) = (template(), Recorder::default());
     let store = recorded(world, &recorder).store(&base::ids::AppId::parse(COMPONENT).unwrap());
@@ -251,7 +251,7 @@ async fn with_the_role_of_the_console_nobody_reads_a_ticket_or_token_or_makes_an
     let owner = TokenOwner::Authorizer(account.clone());
     assert_eq!(refused(&world, async |store: Store| store.tokens.get(&owner).await).await, 1);
     assert_eq!(refused(&world, async |store: Store| store.accounts.get(&account).await).await, 1);
-    // Of the operator and of the invitation; of the audit it may write down something.
+    // For the operator and for the invitation; it may write to the audit.
     let made = refused(&world, async |store: Store| store.operators.create(&li, &invitation, &admin()).await);
     assert_eq!(made.await, 2);
     let invited = refused(&world, async |store: Store| store.operators.invite(&li, &invitation, &admin()).await);

@@ -1,10 +1,10 @@
-//! Who deploys the template must be allowed to: the manual names each service that it uses.
+//! The rights of the template's deployer: the manual names each service that it uses.
 
 use std::collections::BTreeSet;
 
 use super::{template, text};
 
-/// The services of the template's resources, and how the manual calls them. SAM writes its own kinds out.
+/// The services of the template's resources, and their names in the manual. SAM's own kinds are written out.
 const SERVICES: [(&str, &str); 15] = [
     ("ApiGatewayV2", "API Gateway"),
     ("ApplicationAutoScaling", "Application Auto Scaling"),

@@ -1,4 +1,4 @@
-//! What wakes the refresher, and what becomes of what fails for good.
+//! What starts the refresher, and what happens to events that fail permanently.
 
 use platform::bus::{RECONCILIATION_REQUESTED, RUN_REQUESTED, SOURCE};
 use serde_json::{Value, json};
@@ -7,13 +7,13 @@ use token_refresher::Task;
 
 use super::{deployed, events, of_type, properties, template, text};
 
-/// The schedules of the parts behind the first: what they are, and what they start.
+/// The schedules of the parts after the first, and their targets.
 fn parts(template: &Value) -> impl Iterator<Item = (&Value, &Value)> {
     let schedules = of_type(template, "AWS::Scheduler::Schedule").map(|(_, schedule)| &schedule["Properties"]);
     schedules.map(|schedule| (schedule, &schedule["Target"]))
 }
 
-/// The task that a schedule starts in a stack with so many runs.
+/// The task that a schedule starts in a stack with this many runs.
 fn task(input: &Value, runs: u64) -> Task {
     let input = input["Fn::Sub"].as_str().unwrap_or_else(|| text(input));
     Task::parse(serde_json::from_str(&input.replace("${RefresherRuns}", &runs.to_string())).unwrap()).unwrap()

@@ -12,7 +12,7 @@ use token_refresher::Settings;
 
 use super::{functions, of_type, properties, template, text};
 
-/// The names of the variables that a configuration asks for.
+/// The names of the variables that a configuration reads.
 fn asked(read: impl FnOnce(&dyn Fn(&str) -> Option<String>)) -> BTreeSet<String> {
     let names = Mutex::new(BTreeSet::new());
     read(&|name: &str| {
@@ -60,7 +60,7 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
     let libraries: BTreeSet<String> = libraries.map(str::to_owned).into();
     bus.insert("AWS_ENDPOINT_URL_EVENTBRIDGE".to_owned());
     console.insert("AWS_ENDPOINT_URL_LAMBDA".to_owned());
-    // WeChat's pages for browsers are named by preauth-link and web-login alone.
+    // Only preauth-link and web-login name WeChat's pages for browsers.
     let api: BTreeSet<String> = wechat.iter().filter(|name| name.contains("_API_")).cloned().collect();
     let all = [&table, &metrics, &libraries];
 

@@ -1,4 +1,4 @@
-//! The network of the functions that call WeChat, and of no other.
+//! The network of the functions that call WeChat, and of no others.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::roles::{actions, statements};
 use super::{deployed, functions, many, of_type, properties, template, text};
 
-/// The output that names what belongs on WeChat's list.
+/// The output with the addresses for WeChat's list.
 const ADDRESSES: &str = "EgressAddressesForWechatWhitelist";
 
-/// The functions that know WeChat's address.
+/// The functions that know WeChat's URL.
 fn callers(template: &Value) -> BTreeSet<&str> {
     let calls =
         |function: &Value| function["Properties"]["Environment"]["Variables"]["WECHAT_API_BASE_URL"].is_object();
@@ -174,7 +174,7 @@ fn each_zone_has_a_way_out_with_an_address_of_its_own() {
             assert!(interfaces.contains(&subnet.to_string()), "{zones}: {subnet}");
         }
         assert_eq!(interfaces.matches("PrivateSubnet").count(), expected, "{zones}");
-        // No function enters a subnet before it leads somewhere.
+        // No function enters a subnet before its routes exist.
         let after = stack["Resources"]["NetworkInterfaces"]["Metadata"]["After"].to_string();
         for kind in ["AWS::EC2::Route", "AWS::EC2::SubnetRouteTableAssociation"] {
             for (name, _) in of_type(&stack, kind).filter(|(name, _)| name.starts_with("Private")) {

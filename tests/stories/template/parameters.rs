@@ -1,4 +1,4 @@
-//! What a user decides: every parameter is explained, checked and used.
+//! A user's decisions: every parameter is explained, checked and used.
 
 use std::collections::BTreeSet;
 

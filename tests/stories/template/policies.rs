@@ -1,5 +1,4 @@
-//! The policies that docs/operations.md writes out for services inside AWS, evaluated as IAM does for every route that IAM
-//! guards.
+//! The policies in docs/operations.md for services inside AWS, evaluated as IAM does, for every route that IAM guards.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +13,7 @@ const MANUAL: &str = include_str!("../../../docs/operations.md");
 /// The heading of the policies.
 const SECTION: &str = "\n## Policies for the usual roles\n";
 
-/// What each role may do, and nothing else.
+/// Everything that each role may do.
 const ROLES: [(&str, &[&str]); 8] = [
     (
         "Reads accounts",
@@ -63,7 +62,7 @@ const ROLES: [(&str, &[&str]); 8] = [
     ),
 ];
 
-/// What none of them may do. A new route has to be here, or with a role.
+/// What no role may do. A new route has to be here, or with a role.
 const OF_NO_ROLE: [&str; 9] = [
     "PATCH /accounts/{appid}",
     "POST /accounts/{appid}/profile-readings",
@@ -80,7 +79,7 @@ const OF_NO_ROLE: [&str; 9] = [
 struct Policy(Value);
 
 impl Policy {
-    /// Whether IAM lets a caller with this policy, and no other, do it: something allows it, and nothing denies it.
+    /// Whether IAM permits a caller with only this policy to do it: something allows it, and nothing denies it.
     fn allows(&self, resource: &str) -> bool {
         let fits = |statement: &Value| {
             let known = ["Sid", "Effect", "Action", "Resource"];
@@ -120,8 +119,8 @@ fn guarded() -> BTreeSet<String> {
     routes.into_iter().map(|(method, path, _)| format!("{method} {path}")).collect()
 }
 
-/// Requests of a route, as IAM names them behind the API's id. Whoever calls chooses what is in the place of a parameter,
-/// and below `{proxy+}` that may look like any other route.
+/// Requests of a route, as IAM names them after the API's id. The caller chooses the value of a parameter, and below
+/// `{proxy+}` it may look like any other route.
 fn requests(route: &str, all: &BTreeSet<String>) -> Vec<String> {
     let (method, path) = route.split_once(' ').unwrap();
     let plain = |path: &str| {
@@ -141,7 +140,7 @@ fn requests(route: &str, all: &BTreeSet<String>) -> Vec<String> {
         {
             paths.push(plain(&path.replace("{proxy+}", &alike)));
         }
-        // In one part of a path: no slash is in it.
+        // In one segment of a path: it contains no slash.
         for id in ["{link_id}", "{key_id}", "{reconciliation_id}", "{file}", "{name}", "{browser_id}"] {
             paths.push(plain(&path.replace(id, other_method)));
             paths.push(plain(&path.replace(id, other_path.split('/').nth(1).unwrap())));
@@ -173,7 +172,7 @@ fn every_route_that_iam_guards_is_of_one_role_or_of_none_on_purpose() {
 }
 
 #[test]
-fn whoever_reads_accounts_reads_no_token_and_keys_are_for_their_administrator() {
+fn a_reader_of_accounts_reads_no_token_and_keys_are_for_their_administrator() {
     let (policies, all) = (policies(), guarded());
     let below = |prefix: &str| -> Vec<String> {
         let routes = all.iter().filter(|route| route.split_once(' ').unwrap().1.starts_with(prefix));

@@ -1,4 +1,4 @@
-//! What each function may do: action by action, kind of item by kind of item.
+//! The permissions of each function: action by action, kind of item by kind of item.
 
 use std::collections::BTreeSet;
 
@@ -114,7 +114,7 @@ fn each_role_writes_its_own_log_and_reads_the_one_secret() {
     }
 }
 
-/// What a role may do with items: role, actions, first parts of the keys.
+/// A role's permission for items: role, actions, first parts of the keys.
 type Grant = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The whole of it: to widen a role, widen this list. It is compared with the template, not with what the code does; for the
@@ -277,7 +277,7 @@ fn each_role_touches_only_the_kinds_of_item_that_its_function_works_on() {
     assert_eq!(granted, expected);
 }
 
-/// The writes whose response must not bring an item back: role, action, first part of the keys.
+/// The writes whose response must not return an item: role, action, first part of the key.
 const BLIND_WRITES: [(&str, &str, &str); 12] = [
     ("AccountApiRole", "dynamodb:UpdateItem", "*#account#*"),
     ("AccountApiRole", "dynamodb:UpdateItem", "*#audit"),
@@ -311,8 +311,8 @@ fn roles_that_only_write_a_kind_of_item_get_none_back() {
     assert_eq!(blind, BLIND_WRITES.into());
 }
 
-/// The condition of the one statement about a kind of item of a role, which must name these attributes besides the key,
-/// and no other.
+/// The condition of a role's only statement about a kind of item, which must name exactly these attributes besides the
+/// key.
 fn condition_on_attributes<'a>(
     template: &'a Value,
     role: &str,
@@ -331,7 +331,7 @@ fn condition_on_attributes<'a>(
     let allowed: BTreeSet<&str> =
         many(&condition["ForAllValues:StringEquals"]["dynamodb:Attributes"]).into_iter().map(text).collect();
     assert_eq!(allowed, ["pk", "sk"].into_iter().chain(attributes).collect());
-    // ForAllValues also holds for a request that names no attribute, and so means all of them.
+    // ForAllValues also holds for a request that names no attribute, which means all of them.
     assert_eq!(condition["Null"], json!({ "dynamodb:Attributes": "false" }));
     condition
 }
@@ -402,8 +402,8 @@ fn the_role_of_pushes_introduces_an_account_and_cannot_change_whose_a_name_is() 
     assert_eq!(condition["StringEqualsIfExists"], json!({ "dynamodb:ReturnValues": "NONE" }));
 }
 
-/// What a key of the table may begin with, one for each kind of item (`shared/store/DATA-MODEL.md`). Nothing checks that
-/// the list is complete: a new kind must be added by hand.
+/// The prefixes of the table's keys, one for each kind of item (`shared/store/DATA-MODEL.md`). Nothing checks that the
+/// list is complete: a new kind must be added by hand.
 const KEYS: [&str; 22] = [
     "wx0000000000000001#account#wx0000000000000002",
     "wx0000000000000001#audit",
@@ -429,8 +429,8 @@ const KEYS: [&str; 22] = [
     "wx0000000000000001#web-login#00ff",
 ];
 
-/// Whether a text fits a pattern of IAM, as `StringLike` and the resources of a policy have it: `*` is any text, also one with
-/// `/` in it, and `?` any character. Both are ASCII.
+/// Whether a text matches a pattern of IAM, as in `StringLike` and the resources of a policy: `*` is any text,
+/// including one with `/`, and `?` any character. Both are ASCII.
 pub(super) fn like(pattern: &str, text: &str) -> bool {
     let (Some(first), rest) = (pattern.chars().next(), pattern.get(1..).unwrap_or_default()) else {
         return text.is_empty();
@@ -491,7 +491,7 @@ fn what_strangers_write_is_handled_by_a_role_without_tokens_codes_or_tickets() {
             reached.extend(kinds);
         }
     }
-    // Of the details, what businesses have said.
+    // Of the details, only the businesses' labels.
     assert_eq!(reached, ["details", "message", "release-check", "user-name"].into());
     // Codes are in the inbox: it puts some there, and reads none.
     assert_eq!(written_only, ["inbox"].into());

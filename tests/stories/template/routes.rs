@@ -16,7 +16,7 @@ fn routes(exported: &[(Method, &str)]) -> BTreeSet<Route> {
     exported.iter().map(|(method, path)| (method.to_string(), (*path).to_owned(), false)).collect()
 }
 
-/// Routes for services: each guarded by IAM, and all of them once more for keys, which the function checks itself.
+/// Routes for services: each guarded by IAM, and all of them again for keys, which the function checks itself.
 fn behind_doors(exported: &[web::doors::Route]) -> BTreeSet<Route> {
     let by_iam = exported.iter().map(|route| (route.method.to_string(), route.path.to_owned(), true));
     by_iam.chain(key_routes(exported).into_iter().map(|path| ("ANY".to_owned(), path, false))).collect()
@@ -149,7 +149,7 @@ fn every_route_has_a_limit_and_those_of_pushes_are_far_above_the_others() {
     let template = template();
     let limits = properties(&template, "HttpApi")["RouteSettings"].as_object().unwrap();
     let limited: BTreeSet<String> = limits.keys().cloned().collect();
-    // A limit for a route that is not there fails the deployment: the console's have the one of all others.
+    // A limit for a missing route fails the deployment: the console's routes have the default limit.
     let by_default = &properties(&template, "HttpApi")["DefaultRouteSettings"];
     assert_eq!(*by_default, json!({ "ThrottlingRateLimit": 50, "ThrottlingBurstLimit": 100 }));
     let all: BTreeSet<String> = functions(&template)

@@ -1,4 +1,4 @@
-//! The table, the secret and the bucket: what protects them from a mistake.
+//! The table, the secret and the bucket, and their protection from mistakes.
 
 use std::collections::BTreeSet;
 
@@ -55,7 +55,7 @@ fn files_are_private_encrypted_and_gone_after_a_day() {
     let [rule] = &rules[..] else { panic!("{} rules", rules.len()) };
     assert_eq!((&rule["Status"], &rule["ExpirationInDays"]), (&json!("Enabled"), &json!(1)));
     assert!(rule["Prefix"].is_null() && rule["TagFilters"].is_null(), "every object: {rule}");
-    // One that is not empty would stop the stack's deletion.
+    // A bucket that is not empty would stop the stack's deletion.
     assert_eq!(template["Resources"]["FilesBucket"]["DeletionPolicy"], "Retain");
     let policy = &properties(&template, "FilesBucketPolicy")["PolicyDocument"]["Statement"];
     assert_eq!(policy[0]["Effect"], "Deny");
@@ -76,7 +76,7 @@ fn the_capacity_is_provisioned_on_request_and_then_follows_the_load() {
     let table = properties(&stack, "Table");
     assert_eq!(table["BillingMode"], "PROVISIONED");
     let most = json!({ "Ref": "TableCapacityMax" });
-    // A switch begins with the most: whatever the load is, nothing is refused until the scaling has seen it.
+    // A switch begins with the maximum: whatever the load is, nothing is refused until the scaling has seen it.
     let first = json!({ "ReadCapacityUnits": most, "WriteCapacityUnits": most });
     let indexes = table["GlobalSecondaryIndexes"].as_array().unwrap();
     assert_eq!(indexes.len(), 2);

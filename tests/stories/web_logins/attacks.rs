@@ -1,4 +1,4 @@
-//! What somebody tries who wants a visitor's login, or to log a visitor in as somebody else.
+//! Attacks by somebody who wants a visitor's login, or wants to log a visitor in as somebody else.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use url::Url;
 
 use super::{NICKNAME, SHOP, STATE, Stage, VISITOR, assert_nothing_of_wechats, returned};
 
-/// What somebody does to the parameters that WeChat has added.
+/// A change of the parameters that WeChat has added.
 type Change = fn(&mut Vec<(String, String)>);
 
-/// A page of ours that leads nowhere.
+/// Checks for a page of ours without a redirect.
 fn assert_refused(page: &Page) {
     assert_eq!(page.status, 400, "{}", page.text);
     assert!(!page.headers.contains_key("location") && !page.headers.contains_key("set-cookie"));
@@ -51,7 +51,7 @@ async fn nobody_is_sent_to_a_page_that_the_account_has_not_permitted() {
     }
     let twice = format!("{}&return_url=https%3A%2F%2Fevil.example.com%2F", stage.login_url("snsapi_base"));
     assert_refused(&browser.open(&Url::parse(&twice).unwrap()).await);
-    // Accounts that nobody knows are looked for without their rows, which have tokens: the role may not read these.
+    // Unknown accounts are looked up without their rows, which have tokens: the role may not read these.
     stage.world.faults.forbid(Matching::any().containing("#account#"));
     for (account, status) in [("wxffffffffffffffff", 404), ("xn--a", 404), ("..%2f", 404)] {
         let url = stage.login_url("snsapi_base").as_str().replace(stage.account.as_str(), account);
@@ -77,10 +77,10 @@ async fn a_browser_that_did_not_begin_a_login_cannot_end_it() {
     let stage = Stage::ready().await;
     let attacker = Browser::in_wechat();
     let way_back = stage.way_back(&attacker).await;
-    // The attacker sends the victim where WeChat would have sent the attacker.
+    // The attacker sends the victim to the URL to which WeChat would have sent the attacker.
     let victim = Browser::in_wechat();
     assert_refused(&victim.open(&way_back).await);
-    // Also when the victim is logging in at that moment.
+    // Also if the victim is logging in at that moment.
     let own = stage.way_back(&victim).await;
     assert_refused(&victim.open(&way_back).await);
     let mut mixed = own.clone();
@@ -101,8 +101,8 @@ async fn a_stolen_code_of_wechats_logs_its_owner_in_under_the_state_of_whoever_b
     injected.query_pairs_mut().clear().extend_pairs([("code", stolen.as_str()), ("state", &parameter(&own, "state"))]);
     let code = parameter(&returned(&browser.open(&injected).await), "login_code");
     let login = stage.redeem(&code).await.body;
-    // WeChat binds a code to no browser: whoever has stolen one is its owner for the shop. It is nowhere but in our
-    // callback's address.
+    // WeChat binds a code to no browser: for the shop, a thief is its owner. The code is only in the URL of our
+    // callback.
     assert_eq!((&login["openid"], &login["state"]), (&"oSomebodyElse".into(), &STATE.into()));
 }
 
@@ -181,7 +181,7 @@ async fn nothing_of_a_login_reaches_the_log_whatever_fails() {
         world.expect_error(error);
     }
     let mut codes = Vec::new();
-    // WeChat repeats what it was sent: the code when that is exchanged, the openid when the profile is read.
+    // WeChat repeats the request: the code when that is exchanged, the openid when the profile is read.
     let refusals = [40163, 61003, 40001, 45009].map(|errcode| (errcode, paths::WEB_LOGIN_TOKEN));
     for (errcode, path) in refusals.into_iter().chain([(48001, paths::VISITOR_INFO), (-1, paths::VISITOR_INFO)]) {
         let way_back = stage.way_back_after_consent(&browser).await;

@@ -1,5 +1,5 @@
-//! How a login ends that does not go as it should: pages that are loaded twice, snapshots, what WeChat refuses, and what
-//! does not answer.
+//! Logins that do not end as they should: pages that are loaded twice, snapshots, refusals by WeChat, and services that
+//! do not respond.
 
 use std::time::Duration;
 
@@ -23,11 +23,11 @@ async fn a_page_that_wechat_loads_twice_ends_well_both_times() {
     let code = parameter(&returned(&second), "login_code");
     assert_eq!(stage.redeem(&code).await.body, stage.redeem(&code).await.body);
 
-    // WeChat's other words do not change what the first load has brought.
+    // Another response of WeChat does not change the first load's result.
     stage.world.simulator.inject(Fault::system_error().on(paths::WEB_LOGIN_TOKEN).times(1));
     assert_eq!(returned(&browser.open(&way_back).await), returned(&first));
 
-    // The back button, when the login is long over.
+    // The back button, long after the login.
     stage.world.pass(Duration::from_mins(2));
     assert_eq!(error_of(&browser.open(&way_back).await), "code_used");
 }
@@ -62,7 +62,7 @@ async fn of_two_loads_at_once_the_one_that_wechat_refuses_waits_for_the_other() 
 
 #[tokio::test]
 async fn a_second_load_waits_as_long_as_the_first_one_can_take() {
-    // WeChat exchanges the code and then hangs: the first load's calls end when its time for them is over.
+    // WeChat exchanges the code and then hangs: the first load's calls end at their limit.
     let limits = Limits {
         page: Duration::from_secs(8),
         table: Duration::from_secs(4),
@@ -128,7 +128,7 @@ async fn the_flag_of_a_snapshot_is_passed_on_where_the_openid_is_real() {
     assert_eq!((&login.body["openid"], &login.body["snapshot"]), (&VISITOR.into(), &true.into()));
 }
 
-/// A visitor comes back while WeChat does this to the exchange of the code.
+/// A visitor comes back while this fault affects the exchange of the code.
 async fn comes_back_to(stage: &Stage, fault: Fault) -> Page {
     let browser = Browser::in_wechat();
     let way_back = stage.way_back(&browser).await;
@@ -236,7 +236,7 @@ async fn while_the_table_is_away_nobody_is_logged_in_as_anybody() {
     stage.world.faults.always(Matching::operation("PutItem"), TableFault::Away);
     assert_eq!(error_of(&browser.open(&way_back).await), "temporarily_unavailable");
     stage.world.faults.clear();
-    // A write whose answer is lost has been done all the same.
+    // A write whose response is lost has been done all the same.
     let way_back = stage.way_back(&browser).await;
     stage.world.faults.next(1, Matching::operation("PutItem"), TableFault::LostReply);
     let code = parameter(&returned(&browser.open(&way_back).await), "login_code");

@@ -1,5 +1,5 @@
-//! Logins behind the gateway: a host of its own for each account, below `LOGIN_HOST`, and a key that changes while several
-//! processes answer.
+//! Logins behind the gateway: a host of its own for each account, below `LOGIN_HOST`, and a key that changes while
+//! several processes respond.
 
 use platform::services::Services;
 use secrecy::ExposeSecret as _;
@@ -55,12 +55,12 @@ async fn each_account_logs_its_visitors_in_at_a_host_of_its_own() {
         "{cookie}"
     );
 
-    // What is wrong is said before anybody is sent anywhere.
+    // A mistake is reported before the visitor is sent anywhere.
     let foreign = browser.visit(&stage.login_url("snsapi_base"), "/login/{appid}").host("auth.example.com");
     let foreign =
         foreign.query(&format!("scope=snsapi_base&return_url=https%3A%2F%2Fevil.example.com%2F&state={STATE}"));
     assert_eq!(answer(&gateway, foreign).await["statusCode"], 400);
-    // A proxy that asks under another name is answered, not sent to where it has come from.
+    // A proxy that uses another name is served, not redirected to where it came from.
     let behind = location(&answer(&gateway, visit("abc.execute-api.us-east-1.amazonaws.com")).await);
     assert_eq!(behind.path(), "/connect/oauth2/authorize");
 
@@ -96,7 +96,7 @@ async fn logs_in(stage: &Stage, one: &Gateway, other: &Gateway) -> Value {
 async fn a_change_of_the_key_in_mid_login_costs_nothing() {
     let stage = Stage::ready().await;
     stage.world.simulator.set_web_domains(vec!["auth.example.com".to_owned()]);
-    // This process has the old secret in its memory.
+    // This process has cached the old secret.
     let old = process(&stage, stage.world.services.clone(), "");
     let mut secret: Value = serde_json::from_str(secret_json().expose_secret()).unwrap();
     secret["previous_encoding_aes_key"] = secret["encoding_aes_key"].take();

@@ -1,4 +1,4 @@
-//! What a function's own tests need.
+//! Helpers for a function's own tests.
 //!
 //! It builds without the other functions, the simulator and the embedded database: `cargo test -p preauth-link` takes
 //! seconds. Tests that need one of these concern more than one function and are stories.

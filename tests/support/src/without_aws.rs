@@ -1,4 +1,4 @@
-//! Services that reach nothing: for what a router answers before it asks, or because it cannot.
+//! Services that reach nothing: for responses of a router that need no service, or report that it is unreachable.
 
 use std::sync::Arc;
 
@@ -33,14 +33,14 @@ pub fn bus() -> Bus {
     Bus::new(event_bus_client(&config(), &Limits::interactive()), "b")
 }
 
-/// What signs URLs, with credentials that nobody accepts.
+/// A signer of URLs, with credentials that nobody accepts.
 #[must_use]
 pub fn presigner() -> Presigner {
     Presigner::new(&config()).unwrap()
 }
 
-/// A function's services with production's bounds, whose AWS cannot be reached: nothing listens on port 9 of this
-/// machine. Their metrics go nowhere.
+/// A function's services with production's limits, without AWS: nothing listens on port 9 of this machine. Their
+/// metrics are dropped.
 #[must_use]
 pub fn services() -> Services {
     let limits = Limits::interactive();

@@ -1,4 +1,4 @@
-//! What `/operators…` takes and answers.
+//! The requests and responses of `/operators…`.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -42,8 +42,8 @@ fn makes() -> Operation {
     Operation::new(
         "createOperator",
         OPERATORS,
-        "Make an operator of the console",
-        "Somebody who may use the console, and an invitation for their first browser. The answer is the only one that has its \
+        "Create an operator of the console",
+        "Creates a user of the console, and an invitation for their first browser. This response is the only one with its \
          URL.",
     )
     .takes::<OperatorBody>(
@@ -59,7 +59,7 @@ fn lists() -> Operation {
         "listOperators",
         OPERATORS,
         "List the operators of the console",
-        "In the order of their names, with the browsers that are let in. An operator who has ended is listed for 30 more days. \
+        "In the order of their names, with the browsers that have access. An operator who was ended is listed for 30 more days. \
          Lists may be a moment behind, and a page may have fewer items than `limit`, and a `next_cursor` all the same.",
     )
     .in_pages()
@@ -77,7 +77,7 @@ fn ends() -> Operation {
         "endOperator",
         OPERATORS,
         "End an operator of the console",
-        "None of the operator's browsers and invitations is accepted from then on. Again: the same answer. The request has no \
+        "None of the operator's browsers and invitations is accepted from then on. A repeat gets the same response. The request has no \
          body.",
     ))
     .refuses(&[ProblemKind::UnknownOperator])
@@ -89,7 +89,7 @@ fn invites() -> Operation {
         "inviteOperator",
         OPERATORS,
         "Invite another browser of an operator",
-        "The invitation can be used once within 30 minutes. The answer is the only one that has its URL. The request has no \
+        "The invitation can be used once within 30 minutes. This response is the only one with its URL. The request has no \
          body.",
     ))
     .refuses(&[ProblemKind::UnknownOperator])
@@ -101,7 +101,7 @@ fn ends_browser() -> Operation {
         "endOperatorBrowser",
         OPERATORS,
         "End a browser of an operator",
-        "It is not accepted from then on. Again: the same answer. The request has no body.",
+        "It is not accepted from then on. A repeat gets the same response. The request has no body.",
     ))
     .in_path("browser_id", &json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{22}$" }), "The browser.")
     .refuses(&[ProblemKind::UnknownBrowser])

@@ -24,10 +24,10 @@ use crate::view::View;
 use crate::visit::{Act, OpenVisit, Visit};
 use crate::words::{self, Badge, Done};
 
-/// Events, pushes and failed calls that are shown.
+/// The most events, pushes and failed calls that are shown.
 const SHOWN: usize = 20;
 
-/// Failed calls are shown from this far back.
+/// How far back failed calls are shown.
 const FAILED_SINCE: Duration = Duration::from_hours(24 * 7);
 
 #[derive(Template)]
@@ -40,7 +40,7 @@ struct Page<'a> {
     facts: Vec<(&'static str, String)>,
     standing: Badge,
     since: Option<Timestamp>,
-    /// What the state means.
+    /// The meaning of the state.
     meaning: Option<&'static str>,
     issued_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
@@ -53,12 +53,12 @@ struct Page<'a> {
     missing: Vec<String>,
     is_active: bool,
     wants_link: bool,
-    /// The link that asks the merchant again and was not used yet.
+    /// The link that asks the merchant to authorize again, if it has not been used yet.
     asking: Option<LinkId>,
     draft: Draft,
-    /// What was entered, where the form shows something newer.
+    /// What was entered, if the form shows newer values.
     entered: Option<Draft>,
-    /// Tags that cannot be written in the form, which leaves them as they are.
+    /// Tags that cannot be written in the form, which leaves them unchanged.
     fixed_tags: Vec<(&'a str, &'a str)>,
     problem: Option<String>,
     history: Vec<Happened>,
@@ -75,7 +75,7 @@ struct Failure {
     advice: Explanation,
 }
 
-/// Something that has happened to the account.
+/// An event of the account.
 struct Happened {
     at: Timestamp,
     what: String,
@@ -91,14 +91,14 @@ struct FailedCall {
     advice: Explanation,
 }
 
-/// What the business says about an account, as the form has it.
+/// The business's labels of an account, as the form has them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Draft {
     version: String,
     reference: String,
-    /// A line for each tag, `key=value`.
+    /// One tag per line, `key=value`.
     tags: String,
-    /// A line for each origin.
+    /// One origin per line.
     origins: String,
 }
 
@@ -107,7 +107,7 @@ struct Refused {
     problem: String,
     /// The form, if it was one with fields.
     draft: Option<Draft>,
-    /// Somebody else has saved something meanwhile.
+    /// Somebody else has saved something in the meantime.
     is_outdated: bool,
 }
 
@@ -130,7 +130,7 @@ impl Draft {
         Self { version, reference, tags, origins }
     }
 
-    /// The tags; `None` where a line is none, or has the name of another one.
+    /// The tags; `None` if a line is not a tag, or repeats a name.
     fn tags(&self) -> Option<BTreeMap<String, String>> {
         let mut tags = BTreeMap::new();
         for line in lines(&self.tags) {
@@ -142,7 +142,8 @@ impl Draft {
         Some(tags)
     }
 
-    /// What differs from the account in a form that was filled in by [`Draft::of`]. What the form cannot show stays as it is.
+    /// The differences between the account and a form that [`Draft::of`] filled in. What the form cannot show stays
+    /// unchanged.
     fn changes(&self, known: &KnownAccount) -> Option<Changes> {
         let tags = self.tags()?;
         let before: BTreeMap<&String, &String> =
@@ -161,14 +162,14 @@ impl Draft {
     }
 }
 
-/// What an operator changes of what the business says about an account.
+/// An operator's changes to the business's labels of an account.
 #[derive(Debug, PartialEq, Eq)]
 struct Changes {
     /// The new reference; `Null` for none.
     reference: Option<Value>,
-    /// New values; `Null` for what is removed.
+    /// New values; `Null` for those that are removed.
     tags: serde_json::Map<String, Value>,
-    /// All origins, if any is new or gone.
+    /// All origins, if any was added or removed.
     origins: Option<Vec<String>>,
     origins_before: Vec<String>,
 }
@@ -193,7 +194,7 @@ impl Changes {
         patch
     }
 
-    /// What is written down of it: of the origins those that are new, and those that are gone.
+    /// The record for the audit, which lists the added and the removed origins.
     fn detail(&self) -> Value {
         let mut detail = self.patch();
         if let (Some(origins), Some(members)) = (&self.origins, detail.as_object_mut()) {
@@ -220,7 +221,7 @@ fn tag(line: &str) -> Option<(&str, &str)> {
     line.split_once('=').map(|(key, value)| (key.trim(), value.trim()))
 }
 
-/// Whether a tag is the same after it was a line of the form: services may choose others.
+/// Whether a tag survives being a line of the form: services may choose others.
 fn is_line(key: &str, value: &str) -> bool {
     let line = format!("{key}={value}");
     tag(&line) == Some((key, value)) && !line.contains(char::is_control)
@@ -244,7 +245,7 @@ fn parse(appid: &str) -> Result<AppId, Trouble> {
     AppId::parse(appid).map_err(|_| Trouble::Unknown(Thing::Account))
 }
 
-/// The page; with what somebody has entered and why it was not saved.
+/// The page; with what was entered and why it was not saved, if that is so.
 async fn shown(
     visit: &OpenVisit,
     appid: &AppId,
@@ -306,7 +307,7 @@ async fn shown(
     Ok(v.page(status, &page)?)
 }
 
-/// The link that the platform has made when the account was lost, if the account still is and the link can be used.
+/// The link that the platform created when the account was lost, if the account still is lost and the link can be used.
 async fn asking(
     links: &Links,
     account: &KnownAccount,
@@ -399,7 +400,7 @@ async fn changed(visit: OpenVisit, appid: AppId) -> Result<Response, Trouble> {
     };
     let saved = || Ok(visit.frame().see(&format!("/console/accounts/{appid}"), Some(Done::Labelled)));
     if changes.is_empty() {
-        // Also when a form comes a second time: its first try has saved it.
+        // Also when a form arrives a second time, after its first try has saved it.
         return saved();
     }
     let call = Call::to(Function::AccountApi, Method::PATCH, "/accounts/{appid}", Some(appid.as_str()));
@@ -461,8 +462,8 @@ async fn post(
     }
 }
 
-/// `POST /console/accounts/{appid}/link`: a link for this account alone. Where the platform says which permission sets it wants,
-/// it asks for what the account had granted and for these; else for all that the platform has.
+/// `POST /console/accounts/{appid}/link`: a link for this account alone. If the platform's wanted permission sets are
+/// configured, it asks for those that the account had granted and for these; otherwise for all that the platform has.
 pub(crate) async fn make_link(visit: Visit, Path(appid): Path<String>) -> Response {
     visit.answer("making a link for an account", |visit| async move { asked_again(visit, parse(&appid)?).await }).await
 }

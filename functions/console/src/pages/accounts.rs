@@ -1,4 +1,4 @@
-//! `/console/accounts`: which accounts there are, and how they are doing.
+//! `/console/accounts`: the list of accounts, and their states.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use crate::words::{self, Badge, Section};
 /// Accounts on a page.
 const PAGE: usize = 100;
 
-/// What is asked for, as the form has it.
+/// The search, as the form has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Filter {
     pub(crate) text: String,
@@ -44,7 +44,7 @@ impl Filter {
         *self == Self::default()
     }
 
-    /// The filters; `None` where one of them can fit no account.
+    /// The filters; `None` if one of them cannot match any account.
     pub(crate) fn filters(&self) -> Option<AccountFilters> {
         let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let state = match self.state.as_str() {
@@ -66,12 +66,12 @@ impl Filter {
         Some(AccountFilters { state, kind, tags, reference: given(&self.reference), text: given(&self.text) })
     }
 
-    /// Whether accounts are compared with it one after the other.
+    /// Whether accounts are compared with the search one by one.
     fn is_compared(&self) -> bool {
         self.filters().is_some_and(|filters| filters.are_compared())
     }
 
-    /// The address of a page with these filters, and more in its query.
+    /// The URL of a page with these filters, and more in its query.
     pub(crate) fn at(&self, path: &str, more: &[(&str, &str)]) -> String {
         let fields = [
             ("q", self.text.as_str()),
@@ -92,9 +92,9 @@ struct Page<'a> {
     states: Vec<Choice>,
     kinds: Vec<Choice>,
     rows: Vec<Row>,
-    /// Whether nothing at all is there yet.
+    /// Whether nothing is there yet.
     is_new: bool,
-    /// How many accounts were compared so far, where one after the other is.
+    /// How many accounts were compared so far, if they are compared one by one.
     compared: Option<String>,
     next: Option<String>,
     export: String,
@@ -175,7 +175,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     Ok(v.page(StatusCode::OK, &page)?)
 }
 
-/// Accounts that are counted.
+/// The noun for counted accounts.
 pub(super) const ACCOUNTS: Noun = Noun::new("个账号", "account");
 
 async fn find(open: &Open, filter: &Filter, limit: usize, after: Option<&AppId>) -> Result<AccountsFound, Trouble> {

@@ -1,4 +1,5 @@
-//! `/console/arrivals`: what has come from WeChat and has not taken effect, what waits for the business, and the latest pushes.
+//! `/console/arrivals`: what has arrived from WeChat and not taken effect, what waits for the business, and the latest
+//! pushes.
 
 use std::time::Duration;
 
@@ -23,13 +24,13 @@ use crate::view::{View, with_query};
 use crate::visit::{Act, OpenVisit, Visit};
 use crate::words::{self, Done, Section};
 
-/// Of each kind that waits so many are shown.
+/// How many pending items of each kind are shown.
 const SHOWN: usize = 30;
 
-/// Of the latest pushes so many are read at once, and shown if all of them are asked for.
+/// How many of the latest pushes are read at once; all of them are shown if there is no filter.
 const PAGE: usize = 30;
 
-/// Pushes that are read to find those of a type.
+/// The most pushes that are read to find those of a type.
 const READ: usize = 600;
 
 #[derive(Template)]
@@ -40,18 +41,18 @@ struct Page<'a> {
     types: Vec<Choice>,
     lists: Vec<List>,
     has_webhook: bool,
-    /// Whether nothing at all waits, as far as the filter goes.
+    /// Whether nothing waits that matches the filter.
     is_empty: bool,
-    /// How much waits, of all accounts.
+    /// How much waits, for all accounts.
     waiting: String,
     pushes: Vec<Push>,
     next: Option<String>,
 }
 
-/// What is asked for.
+/// The filter of the page.
 struct Filter {
     account: Option<AppId>,
-    /// A type of push, or one of the words for what is none.
+    /// A type of push, or one of the words for something else.
     kind: String,
     /// The last day, in Beijing's time, such as `2026-01-31`.
     day: String,
@@ -59,7 +60,7 @@ struct Filter {
     until: Option<Timestamp>,
 }
 
-/// What waits for one thing.
+/// The items that wait for one thing.
 struct List {
     title: &'static str,
     says: &'static str,
@@ -67,7 +68,7 @@ struct List {
     has_more: bool,
 }
 
-/// Something that waits.
+/// A pending item.
 struct Row {
     account: Option<AppId>,
     what: String,
@@ -77,7 +78,7 @@ struct Row {
     why: String,
 }
 
-/// A push that has come.
+/// A push that has arrived.
 pub(super) struct Push {
     pub(super) account: Option<AppId>,
     pub(super) at: Option<Timestamp>,
@@ -86,7 +87,7 @@ pub(super) struct Push {
     pub(super) is_waiting: bool,
 }
 
-/// What is asked for where it is not a push.
+/// The value of `type` for something other than a push.
 const MESSAGE: &str = "message";
 const EVENT: &str = "event";
 
@@ -104,7 +105,7 @@ impl Filter {
         [("account", account), ("type", &self.kind), ("day", &self.day)]
     }
 
-    /// Whether something of a kind may be asked for: `None` stands for pushes of any type.
+    /// Whether the filter includes a kind: `None` stands for pushes of any type.
     fn wants(&self, kind: Option<&str>) -> bool {
         match kind {
             Some(kind) => self.kind.is_empty() || self.kind == kind,
@@ -146,7 +147,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     let page = Page {
         types: filter.types(v.language),
         has_webhook: visit.console.config().has_event_webhook,
-        // Behind those that are due first there may be some that are asked for.
+        // After those that are due first there may be others that match.
         is_empty: lists.iter().all(|list| list.rows.is_empty() && !list.has_more),
         lists,
         filter: &filter,
@@ -160,7 +161,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
 
 const THINGS: Noun = Noun::new("项", "item");
 
-/// What waits, as far as it is asked for.
+/// The pending items that match the filter.
 async fn waiting(visit: &OpenVisit, filter: &Filter, l: Language) -> Result<Vec<List>, Trouble> {
     let (arrivals, account) = (&visit.open.items.arrivals, filter.account.as_ref());
     let (entries, messages, events) = if let Some(account) = account {
@@ -204,7 +205,7 @@ async fn waiting(visit: &OpenVisit, filter: &Filter, l: Language) -> Result<Vec<
     Ok(lists)
 }
 
-/// The latest pushes, done or not, and where more of them are.
+/// The latest pushes, finished or not, and the position of more of them.
 async fn latest(
     visit: &OpenVisit,
     filter: &Filter,
@@ -234,14 +235,14 @@ async fn latest(
     }
 }
 
-/// Where pushes are read from: those of one account are in the order of WeChat's times, all of them in that of their coming.
+/// The order in which pushes are read: those of one account by WeChat's times, all of them by their arrival.
 enum Place<'a> {
     OfAccount(&'a AppId, Option<EntryPlace>),
     OfAll(Option<ArrivalPlace>),
 }
 
 impl<'a> Place<'a> {
-    /// A page of what is behind it, and the place behind that if there is more.
+    /// A page from this position on, and the next position if there is more.
     async fn page(&self, arrivals: &Arrivals) -> Result<(Vec<EntryStatus>, Option<Place<'a>>), StoreError> {
         match self {
             Self::OfAccount(account, after) => {
@@ -276,7 +277,7 @@ impl Push {
     }
 }
 
-/// How often something was tried in vain, if it was.
+/// The number of failed tries, if there were any.
 fn tries(number: u32, language: Language) -> Option<String> {
     (number > 0).then(|| match language {
         Language::Chinese => format!("已尝试 {number} 次"),

@@ -14,7 +14,7 @@ use crate::words::{self, Section};
 /// Entries on a page.
 const PAGE: usize = 30;
 
-/// Entries that are read to find those of one operator.
+/// The most entries that are read to find those of one operator.
 const READ: usize = 1_000;
 
 #[derive(Template)]
@@ -41,7 +41,7 @@ impl Page<'_> {
     }
 }
 
-/// The link that an entry is about, or that was made.
+/// The link that an entry is about, or that was created.
 fn link(entry: &AuditEntry) -> Option<&str> {
     let made = entry.outcome.as_deref().and_then(|outcome| outcome.strip_prefix("done: "));
     made.or(entry.subject.as_deref()).filter(|_| entry.act.starts_with("link."))
@@ -64,8 +64,8 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     Ok(v.page(StatusCode::OK, &Page { v: &v, account, by, entries, next })?)
 }
 
-/// A page of entries, and the place of the last one that was looked at if there are more. Those of an account have a list of
-/// their own. Those of one operator are looked for one after the other, among a bounded number.
+/// A page of entries, and the position of the last one that was read if there are more. Those of an account have a list
+/// of their own. Those of one operator are searched for one by one, among a bounded number.
 async fn found(
     visit: &OpenVisit,
     account: Option<&AppId>,
@@ -98,7 +98,7 @@ fn full(entries: Vec<AuditEntry>) -> (Vec<AuditEntry>, Option<AuditPlace>) {
     (entries, last)
 }
 
-/// Whether somebody has done it: an operator with this name, or else whoever has this in what AWS calls them.
+/// Whether an entry is by an operator of this name, or by a principal of AWS whose ARN contains it.
 fn is_by(entry: &AuditEntry, by: &str) -> bool {
     by.is_empty()
         || match entry.actor.by.strip_prefix("operator:") {

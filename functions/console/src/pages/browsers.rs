@@ -1,4 +1,4 @@
-//! `/console/browsers`: the browsers of whoever looks, and the language of this one.
+//! `/console/browsers`: the operator's own browsers, and the language of this one.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::view::{LANGUAGE, View};
 use crate::visit::{OpenVisit, Visit};
 use crate::words::{self, Done};
 
-/// For how long a browser remembers a language.
+/// How long a browser remembers a language.
 const REMEMBERED: Duration = Duration::from_hours(24 * 365);
 
 #[derive(Template)]
@@ -32,7 +32,7 @@ struct Page<'a> {
 
 struct Row {
     browser: KnownBrowser,
-    /// Until when it works: no longer than its operator.
+    /// When it expires: no later than its operator.
     until: Timestamp,
     is_this: bool,
     is_bound: bool,
@@ -63,7 +63,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     Ok(v.page(StatusCode::OK, &Page { v: &v, name, until, browsers: rows.collect() })?)
 }
 
-/// `POST /console/browsers/{browser_id}/end`: of one's own.
+/// `POST /console/browsers/{browser_id}/end`, for the operator's own browsers.
 pub(crate) async fn end(visit: Visit, Path(id): Path<String>) -> Response {
     visit.answer("ending a browser", |visit| async move { ended(&visit, &id).await }).await
 }
@@ -95,7 +95,7 @@ pub(crate) async fn choose_language(visit: Visit) -> Response {
 
 fn chosen(visit: &OpenVisit) -> Response {
     let back = visit.form.text("back");
-    // Nowhere else: neither `//evil.example` nor a path of another function, nor what cannot be in a header.
+    // Nowhere else: neither `//evil.example` nor a path of another function, nor a text that cannot be in a header.
     let is_below = |rest: &str| rest.is_empty() || rest.starts_with(['/', '?']);
     let is_ours =
         back.strip_prefix("/console").is_some_and(is_below) && back.bytes().all(|byte| byte.is_ascii_graphic());

@@ -1,4 +1,4 @@
-//! `/console/domains`: the domains of web pages, and WeChat's check files. Files are put there by principals of AWS.
+//! `/console/domains`: the domains of web pages, and WeChat's check files. Principals of AWS store the files.
 
 use askama::Template;
 use axum::response::Response;

@@ -17,14 +17,14 @@ use crate::view::View;
 use crate::visit::{Act, OpenVisit, Visit};
 use crate::words;
 
-/// Accounts that are looked at for one part.
+/// The accounts that are read for one part.
 const PART: usize = 2_000;
 
-/// Bytes from which on a part ends: Lambda returns 6 MiB at most, in JSON, and a hundred accounts with the longest tags are
-/// less than a megabyte and a half.
+/// The size in bytes at which a part ends: Lambda returns 6 MiB at most, in JSON, and a hundred accounts with the
+/// longest tags take less than a megabyte and a half.
 const LARGEST: usize = 2_000_000;
 
-/// Accounts whose details are read at once.
+/// The accounts whose details are read at once.
 const AT_ONCE: usize = 100;
 
 const NEXT_PART: HeaderName = HeaderName::from_static("x-next-part");
@@ -34,7 +34,7 @@ const ACCOUNTS_READ: HeaderName = HeaderName::from_static("x-accounts-read");
 #[template(path = "export.html")]
 struct Page<'a> {
     v: &'a View,
-    /// The number of this part, from 1 on.
+    /// The number of this part, from 1.
     number: usize,
     part: String,
     first: String,
@@ -87,7 +87,7 @@ async fn exported(visit: OpenVisit) -> Result<Response, Trouble> {
     let filter = Filter::read(&visit);
     let filters = filter.filters().ok_or(Trouble::Address)?;
     let after = visit.account_in("after")?;
-    // Of everything that can be seen here, this can be carried away at once: each part is in the audit.
+    // An export takes more data away at once than any page: each part is in the audit.
     let behind = after.as_ref().map(AppId::as_str).unwrap_or_default();
     let detail = Some(filter.at("", &[("after", behind)])).filter(|query| !query.is_empty());
     visit.note(&Act { detail, ..Act::named("accounts.export", None) }).await?;
@@ -135,7 +135,7 @@ async fn listed(
     Ok((read, last.cloned()))
 }
 
-/// The names of the columns, behind the mark by which spreadsheets know UTF-8.
+/// The names of the columns, after the mark by which spreadsheets recognize UTF-8.
 fn header(visit: &OpenVisit) -> String {
     let v = visit.frame();
     let names = v.t(
@@ -171,10 +171,11 @@ fn row(csv: &mut String, account: &KnownAccount, v: &View) {
     csv.push_str("\r\n");
 }
 
-/// What a spreadsheet takes for the beginning of a formula, some in their wide forms, too.
+/// Characters with which a spreadsheet begins a formula, including some wide forms.
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
-/// A cell (RFC 4180). What a spreadsheet would take for a formula is text: merchants choose their names.
+/// A cell (RFC 4180). Anything that a spreadsheet would interpret as a formula becomes text: merchants choose their
+/// names.
 fn cell(text: &str) -> String {
     let text = if text.starts_with(FORMULA) { format!("'{text}") } else { text.to_owned() };
     if text.contains([',', ';', '"', '\t', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }

@@ -1,4 +1,4 @@
-//! `/console/keys`: the API keys of services. They are made by principals of AWS; here they are seen and revoked.
+//! `/console/keys`: the API keys of services. Principals of AWS create them; here they are listed and revoked.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ use crate::words::{Done, Section};
 /// Keys on a page.
 const PAGE: usize = 50;
 
-/// Accounts of a key that are named.
+/// The most accounts of a key that are named.
 const SHOWN: usize = 3;
 
 #[derive(Template)]
@@ -34,9 +34,9 @@ struct Row {
     id: KeyId,
     name: String,
     scopes: Vec<&'static str>,
-    /// The first of those that it is limited to.
+    /// The first of the accounts that it is limited to.
     accounts: Vec<String>,
-    /// How many there are; `None` for all accounts.
+    /// The number of accounts; `None` for all accounts.
     limited_to: Option<usize>,
     created_at: Timestamp,
     created_by: String,

@@ -1,4 +1,4 @@
-//! `/console/links`: links for merchants, and what has become of them.
+//! `/console/links`: links for merchants, and their outcomes.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::words::{Badge, CHOOSABLE, Done, Section, choosable, is_active};
 /// Links on a page.
 const PAGE: usize = 50;
 
-/// For how many days a link can be used.
+/// The lives that a link can have, in days.
 const LIVES: [u64; 4] = [1, 7, 30, 365];
 
 #[derive(Template)]
@@ -46,9 +46,9 @@ struct One<'a> {
     link: Row,
     url: String,
     qr: Option<String>,
-    /// What can be sent to a merchant.
+    /// A message that can be sent to a merchant.
     message: String,
-    /// Whether the account that it is for is authorized, so that nobody needs it.
+    /// Whether the account that it is for is authorized, so that nobody needs the link.
     is_needless: bool,
 }
 
@@ -61,9 +61,9 @@ struct Row {
     reference: String,
     requester: String,
     made_by: String,
-    /// The account that came through it, and when.
+    /// The account that was authorized through it, and when.
     authorized: Option<(AppId, Timestamp)>,
-    /// The one account that it is for.
+    /// The only account that it is for.
     only: Option<AppId>,
 }
 
@@ -94,7 +94,7 @@ const fn badge(status: LinkStatus, language: Language) -> Badge {
     }
 }
 
-/// A link that is asked for, as the form has it.
+/// A requested link, as the form has it.
 #[derive(Debug, Clone)]
 struct Draft {
     requester: String,
@@ -117,7 +117,7 @@ impl Draft {
         Self { requester, reference, kind, life }
     }
 
-    /// One like a link that is over.
+    /// A form for another link like one that is over.
     fn like(link: &Link) -> Self {
         let request = &link.request;
         Self {
@@ -128,7 +128,7 @@ impl Draft {
         }
     }
 
-    /// The link as the business API takes it; `None` where something was chosen that cannot be.
+    /// The link as the business API takes it; `None` if an impossible value was chosen.
     fn body(&self) -> Option<Value> {
         let kind: u64 = self.kind.parse().ok().filter(|kind| CHOOSABLE.contains(kind))?;
         let days: u64 = self.life.parse().ok().filter(|days| LIVES.contains(days))?;
@@ -147,7 +147,7 @@ pub(crate) async fn show(visit: Visit) -> Response {
     visit.answer("listing links", |visit| async move { listed(&visit).await }).await
 }
 
-/// The list, with a form that is filled in as it was for the link `again`, if it is still known.
+/// The list, with a form that is filled in as for the link `again`, if that still exists.
 async fn listed(visit: &OpenVisit) -> Result<Response, Trouble> {
     let again = match visit.parameter("again").as_str() {
         "" => None,
@@ -216,7 +216,7 @@ async fn one(visit: &OpenVisit, id: &str) -> Result<Response, Trouble> {
     let url = visit.console.config().public_base.url().join(&format!("authorize/{id}"));
     let url = url.map(String::from).map_err(|_| Trouble::Address)?;
     let qr = web::qr(&url, v.t("授权链接的二维码", "QR code of the link"));
-    // Merchants read Chinese, whoever sends it.
+    // Merchants read Chinese, whoever sends the link.
     let message = match name {
         Some(name) => format!("您好，请“{name}”的管理员用微信打开此链接，并确认授权：{url}"),
         None => format!("您好，请公众号或小程序的管理员用微信打开此链接，并确认授权：{url}"),
@@ -247,10 +247,10 @@ async fn asked_for(visit: OpenVisit) -> Result<Response, Trouble> {
     }
 }
 
-/// Makes a link, and leads to it.
+/// Creates a link, and redirects to its page.
 pub(super) async fn created(visit: &OpenVisit, act: Act, body: Value) -> Result<Response, Trouble> {
     let call = Call::to(Function::PreauthLink, Method::POST, "/authorization-links", None).with(body);
-    // Whether there is a link, the list of links shows.
+    // If the outcome is unknown, the list shows whether there is a link.
     let answer = visit.act(&act, call).await.map_err(|trouble| trouble.seen_at(Section::Links.path()))?;
     let id = answer.body["link_id"].as_str().unwrap_or_default();
     Ok(visit.frame().see(&format!("/console/links/{id}"), Some(Done::LinkMade)))

@@ -1,4 +1,4 @@
-//! `/console/operators`: who may use the console. Operators are made and ended by principals of AWS.
+//! `/console/operators`: who may use the console. Principals of AWS create and end operators.
 
 use askama::Template;
 use axum::response::Response;

@@ -1,4 +1,4 @@
-//! `/console`: is the platform alive, and who was lost. `/console/lost`: all who were lost.
+//! `/console`: whether the platform works, and which accounts were lost. `/console/lost`: all lost accounts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::view::{View, with_query};
 use crate::visit::{OpenVisit, Visit};
 use crate::words::{self, Badge, Section};
 
-/// The charts show this long.
+/// The time that the charts cover.
 const DAY: Duration = Duration::from_hours(24);
 
 const HOUR: i64 = 3_600;
@@ -31,13 +31,13 @@ const HOUR: i64 = 3_600;
 /// Bars of a chart.
 const HOURS: i64 = 24;
 
-/// Accounts that were lost within this time are listed.
+/// How long a lost account is listed here.
 const LATELY: Duration = Duration::from_hours(24 * 7);
 
-/// As many of them as are shown on the overview.
+/// The most of them that are shown on the overview.
 const SHOWN: usize = 20;
 
-/// Accounts on a page of those that were lost.
+/// Accounts on a page of lost accounts.
 const PAGE: usize = 50;
 
 #[derive(Template)]
@@ -51,12 +51,12 @@ struct Page<'a> {
     states: Option<Vec<Tile>>,
     runs: Option<Runs>,
     lost: Option<Vec<Turned>>,
-    /// Where more of them are.
+    /// The URL of more of them.
     next: Option<String>,
     gained: Option<Vec<Turned>>,
 }
 
-/// What the runs of the last day have done.
+/// The results of the last day's runs.
 struct Runs {
     chart: Option<String>,
     renewed: u64,
@@ -71,7 +71,7 @@ struct AllLost<'a> {
     v: &'a View,
     lost: Vec<Turned>,
     next: Option<String>,
-    /// Whether it is the page of the newest.
+    /// Whether it is the first page.
     is_first: bool,
 }
 
@@ -84,25 +84,25 @@ pub(super) struct Row {
     pub(super) remedy: Option<String>,
 }
 
-/// How many accounts are in a state.
+/// The number of accounts in a state.
 struct Tile {
     count: String,
     text: &'static str,
     word: &'static str,
-    /// When they were counted, where that was not now.
+    /// When they were counted, if that was not now.
     counted_at: Option<Timestamp>,
 }
 
-/// An account that came or was lost.
+/// An account that was gained or lost.
 struct Turned {
     appid: AppId,
     name: String,
     reference: String,
     at: Timestamp,
     what: String,
-    /// How it is doing now, where that is something else by then.
+    /// The current state of the account, if it has changed since.
     now: Option<Badge>,
-    /// The link that asks the merchant again.
+    /// The link that asks the merchant to authorize again.
     link: Option<LinkId>,
 }
 
@@ -111,7 +111,7 @@ pub(crate) async fn show(visit: Visit) -> Response {
     visit.answer("showing the overview", shown).await
 }
 
-/// What the doctor must know of the deployment.
+/// The doctor's knowledge of the deployment.
 pub(super) fn known_setup(visit: &OpenVisit) -> Setup {
     let config = visit.console.config();
     Setup {
@@ -148,7 +148,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     Ok(v.page(StatusCode::OK, &page)?)
 }
 
-/// Each account once, by its last return, and without those that were lost since.
+/// Each account once, by its last return, without those that were lost since.
 fn still_there(gained: Vec<Turned>) -> Vec<Turned> {
     let mut seen = BTreeSet::new();
     gained.into_iter().filter(|turned| seen.insert(turned.appid.clone()) && turned.now.is_none()).collect()
@@ -170,7 +170,7 @@ impl Runs {
 const PROBLEMS: Noun = Noun::new("项异常", "problem");
 const WARNINGS: Noun = Noun::new("项警告", "warning");
 
-/// How many accounts are in each state: counted now, or where there are too many for that, as the last reconciliation has
+/// The number of accounts in each state: counted now, or if there are too many for that, as the last reconciliation
 /// counted them.
 async fn tiles(visit: &OpenVisit, language: Language) -> Result<Vec<Tile>, StoreError> {
     const STATES: [AccountState; 3] =
@@ -232,7 +232,7 @@ impl Row {
     }
 }
 
-/// The colour of a verdict.
+/// The CSS class of a verdict.
 const fn class(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Ok => "good",
@@ -247,7 +247,7 @@ fn first_hour(now: Timestamp) -> Timestamp {
     Timestamp::from_unix((now.unix().div_euclid(HOUR) - HOURS + 1) * HOUR)
 }
 
-/// What the runs have done, hour by hour, the present one last; hours are Beijing's, whose offset is whole.
+/// The results of the runs, hour by hour, the present one last. Hours are Beijing's, whose offset is whole.
 fn bars(runs: &[PastRun], now: Timestamp) -> Vec<Bar> {
     let present = now.unix().div_euclid(HOUR);
     let hours = (present - HOURS + 1)..=present;
@@ -265,7 +265,7 @@ fn bars(runs: &[PastRun], now: Timestamp) -> Vec<Bar> {
     bars
 }
 
-/// Why something has failed, the most frequent reason first.
+/// The reasons of failures, the most frequent first.
 fn reasons(runs: &[PastRun], language: Language) -> Vec<(String, u64)> {
     let mut counted = BTreeMap::<&str, u64>::new();
     for (label, count) in runs.iter().flat_map(|run| &run.counts.failed) {
@@ -312,7 +312,7 @@ async fn looked_up(
     Ok(churn.into_iter().map(|turn| Turned::of(turn, &known, &links, language)).collect())
 }
 
-/// The link that was made to ask the merchant again.
+/// The link that was created to ask the merchant again.
 pub(super) const fn asking_again(change: &StateChange) -> Option<&LinkId> {
     match change {
         StateChange::NeedsAuthorization { asks_again, .. } => asks_again.as_ref(),

@@ -1,5 +1,4 @@
-//! `/console/setup`: what must be entered in WeChat's console, field by field, and what is different there as far as can be
-//! seen from here.
+//! `/console/setup`: what to enter in WeChat's console, field by field, and which differences are visible from here.
 
 use askama::Template;
 use axum::response::Response;
@@ -21,13 +20,13 @@ struct Page<'a> {
 
 /// A field of WeChat's console.
 struct Field {
-    /// Its name there, in Chinese in both languages: the console has no other.
+    /// Its name there, in Chinese in both languages: WeChat's console has no other.
     name: &'static str,
     id: &'static str,
     /// What to enter.
     value: Option<String>,
     says: String,
-    /// What can be seen of it from here.
+    /// The finding about it, if it is visible from here.
     seen: Option<Row>,
 }
 

@@ -14,13 +14,13 @@ use crate::refusal::Refusal;
 use crate::simulator::Simulator;
 use crate::world::Holder;
 
-/// Audits of all mini programs of the platform in a month, and how many of them may be expedited.
+/// The most audits of all mini programs of the platform in a month, and how many of them may be expedited.
 const MAX_AUDITS: (u64, u64) = (100, 5);
-/// Withdrawals of one mini program in a day, and in a month.
+/// The most withdrawals of one mini program in a day, and in a month.
 const MAX_WITHDRAWALS: (usize, usize) = (5, 10);
-/// Items of a submission.
+/// The most items of a submission.
 const MAX_ITEMS: usize = 5;
-/// Characters of an item's title.
+/// The most characters of an item's title.
 const MAX_TITLE: usize = 32;
 
 #[derive(Serialize, Deserialize)]
@@ -44,28 +44,28 @@ enum Status {
     Delayed = 4,
 }
 
-/// What an audit ends with, or is delayed by.
+/// The result of an audit, or its delay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "kebab-case")]
 pub enum AuditResult {
-    /// It may be released.
+    /// The version may be released.
     Passed,
-    /// It may not.
+    /// The version may not be released.
     Refused {
-        /// Why.
+        /// The reason.
         reason: String,
         /// What the auditor saw: [`Simulator::audit_screenshot`].
         #[serde(default)]
         screenshots: Vec<String>,
     },
-    /// It takes longer; another result follows.
+    /// The audit takes longer; another result follows.
     Delayed {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// What the platform has used of its audits in a month.
+/// The audits that the platform has used in a month.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct AuditQuota {
     month: String,
@@ -116,8 +116,8 @@ impl Code {
 }
 
 impl Simulator {
-    /// WeChat's auditors decide about the version of a mini program that is in audit. The event is returned unsent; `None`
-    /// if none is in audit.
+    /// Has WeChat's auditors decide about the version of a mini program that is in audit. The event is returned unsent;
+    /// `None` if none is in audit.
     #[must_use]
     pub fn decide_audit(&self, mini_program: &AppId, result: &AuditResult) -> Option<Message> {
         let account = self.account(mini_program)?;
@@ -152,7 +152,7 @@ impl Simulator {
         self.of_account(mini_program, |of| of.code.audits.last().is_some_and(Audit::is_under_way))
     }
 
-    /// A picture of what an auditor saw of a mini program: its media id, which `get_material` takes.
+    /// A picture of what an auditor saw of a mini program: its media id, for `get_material`.
     #[must_use]
     pub fn audit_screenshot(&self, mini_program: &AppId) -> String {
         let picture = sample_picture(20_000).into();

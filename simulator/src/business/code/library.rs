@@ -10,13 +10,13 @@ use crate::api::{Outcome, Request, ok};
 use crate::refusal::Refusal;
 use crate::simulator::Simulator;
 
-/// Templates of a platform.
+/// The most templates of a platform.
 const MAX_TEMPLATES: usize = 200;
 
 /// Drafts and templates by their numbers.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Library {
-    /// What the developer of the one development mini program uploaded last, if anything.
+    /// The last uploads of the developer of the one development mini program.
     drafts: BTreeMap<u64, Entry>,
     templates: BTreeMap<u64, Entry>,
     drafts_made: u64,
@@ -66,8 +66,8 @@ impl Entry {
 }
 
 impl Simulator {
-    /// The developer of the platform's development mini program uploads a version: the number of the draft, which takes
-    /// the place of the one before.
+    /// Has the developer of the platform's development mini program upload a version; returns the number of the draft,
+    /// which replaces the earlier one.
     #[must_use]
     pub fn upload_draft(&self, version: &str, description: &str) -> u64 {
         let (version, description) = (version.to_owned(), description.to_owned());

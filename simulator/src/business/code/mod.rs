@@ -1,8 +1,7 @@
 //! The code of mini programs (代开发, protocol section 12): a template of the platform becomes a trial version, is audited
 //! and released.
 //!
-//! A version that was committed is scanned for a minute. The audit ends when somebody decides about it:
-//! [`Simulator::decide_audit`].
+//! A committed version is scanned for a minute. The audit ends when [`Simulator::decide_audit`] is called.
 
 pub(crate) mod audit;
 pub(crate) mod library;
@@ -22,19 +21,19 @@ use crate::world::Holder;
 
 /// How long a committed version is scanned for privacy interfaces.
 const SCAN: Duration = Duration::from_mins(1);
-/// Characters of a version's name.
+/// The most characters of a version's name.
 const MAX_VERSION: usize = 64;
 /// The pages of a template, unless `ext_json` names others.
 const PAGE: &str = "pages/index/index";
 
-/// What WeChat keeps about the code of one mini program.
+/// WeChat's state of the code of one mini program.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Code {
     trial: Option<Version>,
     audits: Vec<audit::Audit>,
     withdrawals: Vec<Timestamp>,
-    /// The versions that were released, the one that is live last.
+    /// The released versions, the live one last.
     released: Vec<Version>,
     releases_made: u64,
     gray: Option<release::Gray>,
@@ -62,7 +61,7 @@ impl Code {
         self.trial.is_some()
     }
 
-    /// Whether a page is in the version that is live.
+    /// Whether a page is in the live version.
     pub(super) fn has_page(&self, page: &str) -> bool {
         self.released.last().is_some_and(|live| live.pages.iter().any(|known| known == page))
     }
@@ -107,7 +106,7 @@ pub(crate) fn trial_qr_code(simulator: &Simulator, _: &Request, holder: &Holder)
     Ok(qr_codes::picture())
 }
 
-/// What the scan found: nothing, but not before it is over.
+/// The findings of the scan: none, but not before it is over.
 pub(crate) fn privacy_scan(simulator: &Simulator, _: &Request, holder: &Holder) -> Outcome {
     let now = simulator.now();
     simulator.of_account(&holder.account, |of| check_scanned(of.code.trial()?, now))?;

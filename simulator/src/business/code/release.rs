@@ -1,4 +1,4 @@
-//! Releases, gradual ones and ways back (protocol section 12.1).
+//! Releases, gradual releases and reverts (protocol section 12.1).
 
 use base::clock::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ const MAX_BACK: usize = 5;
 /// The minimum base library of a mini program that has set none.
 const BASE_LIBRARY: &str = "2.0.0";
 
-/// A gradual release under way.
+/// A gradual release in progress.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Gray {
     percentage: u64,
@@ -33,7 +33,7 @@ impl Code {
         if audit.is_released { Err(Refusal::new(85052, "the version is released already")) } else { Ok(&audit.version) }
     }
 
-    /// The versions that one can go back to, the latest first.
+    /// The versions to which one can go back, the latest first.
     fn earlier(&self) -> impl Iterator<Item = &Version> {
         self.released.iter().rev().skip(1).take(MAX_BACK)
     }
@@ -95,7 +95,7 @@ pub(crate) fn cancel_gray(simulator: &Simulator, _: &Request, holder: &Holder) -
     Ok(ok(json!({})))
 }
 
-/// Goes back to an earlier version, or lists those that one can go back to.
+/// Goes back to an earlier version, or lists the versions to which one can go back.
 pub(crate) fn go_back(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {
     if request.parameter("action") == Some("get_history_version") {
         let earlier: Vec<_> =

@@ -14,7 +14,7 @@ use crate::refusal::Refusal;
 use crate::simulator::Simulator;
 use crate::world::Holder;
 
-/// The lists of server domains, and what the domains in each begin with.
+/// The lists of server domains, and the scheme of each list's domains.
 const SERVER: [(&str, &str); 6] = [
     ("requestdomain", "https://"),
     ("wsrequestdomain", "wss://"),
@@ -36,7 +36,7 @@ pub(crate) struct Domains {
     web_view_directly: Lists,
 }
 
-/// Domains with their scheme, in lists with names.
+/// Domains with their scheme, in named lists.
 #[derive(Clone, Default, Serialize, Deserialize)]
 struct Lists(BTreeMap<String, Vec<String>>);
 
@@ -53,7 +53,7 @@ impl Lists {
     }
 }
 
-/// One of the four calls: what it changes, and among which domains of the platform.
+/// One of the four calls: what it changes, and the platform's domains from which it may choose.
 struct Change {
     names: &'static [(&'static str, &'static str)],
     lists: fn(&mut Domains) -> &mut Lists,
@@ -70,7 +70,7 @@ pub(crate) fn modify_server_directly(simulator: &Simulator, request: &Request, h
     change.make(simulator, request, holder, Action::required(request)?)
 }
 
-/// Without an action, all that the platform has registered are added.
+/// Without an action, all domains that the platform has registered are added.
 pub(crate) fn set_web_view(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {
     let Some(action) = Action::of(request)? else {
         return simulator.change_both(&holder.account, |of, platform, _| {
@@ -102,7 +102,7 @@ impl Change {
                 if matches!(action, Action::Add | Action::Set) {
                     named.iter().try_for_each(|domain| check(domain, scheme, pool))?;
                 }
-                // An empty list is set too, and one that is not there is not.
+                // An empty list is set too; a missing one is not.
                 if action != Action::Set || request.body.contains_key(*name) {
                     action.apply(changed.0.entry((*name).to_owned()).or_default(), named);
                 }
@@ -119,7 +119,7 @@ impl Change {
     }
 }
 
-/// Whether a domain may be taken: the name of a host, and one that the platform has registered.
+/// Checks that a domain is the name of a host, and one that the platform has registered.
 fn check(domain: &str, scheme: &str, pool: Option<&Pool>) -> Result<(), Refusal> {
     let rest = domain.strip_prefix(scheme).unwrap_or_default();
     let host = rest.split_once(':').map_or(rest, |(host, _)| host);
@@ -155,7 +155,7 @@ pub(crate) fn effective_web_view(simulator: &Simulator, _: &Request, holder: &Ho
     ))
 }
 
-/// What takes effect, and whose doing it is: the account's own in WeChat's console (nothing here), the platform's, or
+/// The effective domains, by origin: the account's own in WeChat's console (none here), the platform's, or those set
 /// directly.
 fn effective(
     simulator: &Simulator,

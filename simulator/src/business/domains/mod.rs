@@ -1,7 +1,7 @@
-//! Domains of mini programs (protocol section 13): first those of the platform and then those of each account that are among
-//! them, or an account's directly.
+//! Domains of mini programs (protocol section 13): the platform's first, and from among them each account's, or an
+//! account's directly.
 //!
-//! Not modelled: that WeChat looks for the check file (86103), and that what way one changes takes effect with a release.
+//! Not modelled: WeChat's look for the check file (86103), and that changes of way one take effect with a release.
 
 pub(crate) mod account;
 pub(crate) mod platform;
@@ -15,7 +15,7 @@ use sha1::{Digest as _, Sha1};
 use crate::api::{Answer, Request, ok};
 use crate::refusal::Refusal;
 
-/// What is done to a list of domains.
+/// The action on a list of domains.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Action {
     Add,
@@ -54,7 +54,7 @@ impl Action {
     }
 }
 
-/// Whether a text is the name of a host: neither an address nor a URL.
+/// Whether a text is the name of a host: neither an IP address nor a URL.
 fn is_host(text: &str) -> bool {
     let is_label = |label: &str| {
         let is_ok = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
@@ -63,7 +63,7 @@ fn is_host(text: &str) -> bool {
     text.contains('.') && text.split('.').all(is_label) && text.parse::<IpAddr>().is_err()
 }
 
-/// The check file of the platform, or of an account: its name and what is in it.
+/// The check file of the platform, or of an account: its name and content.
 fn check_file(appid: &AppId) -> Answer {
     let digest = hex(&Sha1::digest(format!("check file of {appid}")));
     let (name, content) = digest.split_at(8);

@@ -11,7 +11,7 @@ use crate::business::OfPlatform;
 use crate::refusal::Refusal;
 use crate::simulator::Simulator;
 
-/// Changes of each list in a month.
+/// The most changes of each list in a month.
 const MAX_CHANGES: usize = 50;
 
 /// The platform's domains.

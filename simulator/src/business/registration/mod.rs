@@ -1,5 +1,5 @@
-//! Registration of mini programs, as it is since 2026-04-30 (protocol section 5.12): a task, which the person confirms at
-//! the URL in the answer.
+//! Registration of mini programs, as of 2026-04-30 (protocol section 5.12): a task, which the person confirms at the
+//! URL in the response.
 //!
 //! The URL leads to a page of the simulator; [`Simulator::confirm_registration`] does the same without it.
 
@@ -23,7 +23,7 @@ use crate::world::{Holder, Registration, SecretKind};
 const LIFETIME: Duration = Duration::from_hours(24);
 /// Characters of a company's code (统一社会信用代码).
 const CODE_LENGTH: usize = 18;
-/// `status` of a task that nobody has confirmed yet. The documents give a range only.
+/// `status` of a task that nobody has confirmed yet. The documentation gives only a range.
 const WAITING: i64 = 1;
 /// `status` of a task that nobody confirmed in time.
 const EXPIRED: i64 = 100_003;
@@ -35,7 +35,7 @@ pub(crate) struct Registrations(BTreeMap<String, Task>);
 #[derive(Clone, Serialize, Deserialize)]
 struct Task {
     is_trial: bool,
-    /// What the mini program is called; a person's has no name yet.
+    /// The name of the mini program; a person's has no name yet.
     name: String,
     code: String,
     phone: String,
@@ -79,8 +79,8 @@ impl Task {
 }
 
 impl Simulator {
-    /// The person confirms a registration: there is a new mini program, authorized to the platform. The push is returned
-    /// unsent; `None` if nothing waits under this `taskid` or `unique_id`.
+    /// Has the person confirm a registration: there is a new mini program, authorized to the platform. The push is
+    /// returned unsent; `None` if nothing waits under this `taskid` or `unique_id`.
     #[must_use]
     pub fn confirm_registration(&self, task_id: &str) -> Option<Registration> {
         let task = self.end_registration(task_id, 0)?;
@@ -94,8 +94,8 @@ impl Simulator {
         Some(Registration { push, ..registration })
     }
 
-    /// A registration fails, with a status of section 5.12. The push is returned unsent; `None` if nothing waits under this
-    /// `taskid`.
+    /// Fails a registration with a status of section 5.12. The push is returned unsent; `None` if nothing waits under
+    /// this `taskid`.
     #[must_use]
     pub fn refuse_registration(&self, task_id: &str, status: i64, msg: &str) -> Option<Push> {
         let task = self.end_registration(task_id, status)?;
@@ -103,8 +103,8 @@ impl Simulator {
         Some(Push::registration_failed(component, status, msg, &task.applicant(task_id), self.now()))
     }
 
-    /// The administrator of an official account lets a new mini program take over its verification: the ticket that the
-    /// browser brings back.
+    /// Has the administrator of an official account let a new mini program take over its verification; returns the
+    /// ticket that the browser brings back.
     #[must_use]
     pub fn reuse_ticket(&self, official_account: &AppId) -> String {
         let ticket = self.change(|world, at| world.issue(SecretKind::RegistrationTicket, "", at));
@@ -131,7 +131,7 @@ impl Simulator {
     }
 }
 
-/// A call of the time before, and the interface that is gone, get −1.
+/// Refuses calls of the earlier version, and the interface that was removed, with −1.
 fn check_new_version(request: &Request) -> Result<(), Refusal> {
     if request.body.get("new_version") == Some(&json!(true)) { Ok(()) } else { Err(Refusal::system_error()) }
 }
@@ -140,7 +140,7 @@ fn required<'a>(request: &'a Request, name: &str) -> Result<&'a str, Refusal> {
     request.text(name)?.ok_or_else(|| Refusal::new(89253, format!("lack of parameter: {name}")))
 }
 
-/// Adds a task, or answers what has become of one.
+/// Adds a task, or returns the state of one.
 fn task(simulator: &Simulator, request: &Request, new: impl FnOnce(Timestamp) -> Result<Task, Refusal>) -> Outcome {
     check_new_version(request)?;
     match request.parameter("action") {
@@ -193,7 +193,7 @@ pub(crate) fn trial(simulator: &Simulator, request: &Request) -> Outcome {
     Ok(ok(json!({ "unique_id": id, "authorize_url": url })))
 }
 
-/// The interface of the time before.
+/// The interface of the earlier version.
 pub(crate) fn gone(_: &Simulator, _: &Request) -> Outcome {
     Err(Refusal::system_error())
 }

@@ -1,4 +1,4 @@
-//! Where `authorize_url` of a registration leads: the person confirms it, or does not.
+//! The page of a registration's `authorize_url`, on which the person confirms it or declines.
 
 use askama::Template;
 use axum::Router;
@@ -12,13 +12,13 @@ use super::{Task, WAITING};
 use crate::html::page;
 use crate::simulator::Simulator;
 
-/// Where the page is; the number of the task follows.
+/// The path of the page; the number of the task follows.
 pub(super) const PATH: &str = "/registrations/";
 
-/// `status` and `msg` where the person does not want the mini program.
+/// `status` and `msg` if the person declines the mini program.
 const UNWANTED: (i64, &str) = (100_003, "user did not confirm");
 
-/// Whether a request is for the page, which no fault touches.
+/// Whether a request is for the page, which no fault affects.
 pub(crate) fn is_under_path(path: &str) -> bool {
     path.starts_with(PATH)
 }

@@ -1,5 +1,5 @@
-//! The calls of a web login: the code becomes the visitor's tokens, and these the profile (protocol section 5.4, steps 2
-//! to 5).
+//! The calls of a web login: the code is exchanged for the visitor's tokens, and these give access to the profile
+//! (protocol section 5.4, steps 2 to 5).
 
 use base::clock::Timestamp;
 use base::ids::AppId;
@@ -11,7 +11,7 @@ use crate::refusal::Refusal;
 use crate::simulator::Simulator;
 use crate::world::{Moment, SecretKind, Sets, World};
 
-/// The permission set of the calls that take the component's token.
+/// The permission set of the calls that require the component's token.
 pub(crate) const SETS: Sets = Sets { official_account: &[PERMISSION_SET], mini_program: &[] };
 
 impl Simulator {
@@ -26,14 +26,14 @@ impl Simulator {
 }
 
 impl Login {
-    /// The `openid` next to a visitor's token: 41009 if it is missing, 40003 if it is not the token's.
+    /// Checks the `openid` next to a visitor's token: 41009 if it is missing, 40003 if it is not the token's.
     pub(crate) fn check_openid(&self, request: &Request) -> Result<(), Refusal> {
         let open_id = request.parameter("openid").ok_or_else(|| Refusal::new(41009, "missing openid"))?;
         if open_id == self.open_id { Ok(()) } else { Err(Refusal::invalid_openid()) }
     }
 }
 
-/// Step 2: a code becomes tokens.
+/// Step 2: exchanges a code for tokens.
 pub(crate) fn exchange(simulator: &Simulator, request: &Request, account: &AppId) -> Outcome {
     request.check_grant_type("authorization_code")?;
     let code = request.parameter("code").ok_or_else(|| Refusal::new(41008, "missing code"))?;
@@ -54,7 +54,8 @@ pub(crate) fn exchange(simulator: &Simulator, request: &Request, account: &AppId
     Ok(answer.into())
 }
 
-/// Step 3: another access token. The one before stays valid as long as it lives, and the refresh token stays the same.
+/// Step 3: issues another access token. The earlier one stays valid for its lifetime, and the refresh token stays the
+/// same.
 pub(crate) fn renew(simulator: &Simulator, request: &Request, account: &AppId) -> Outcome {
     request.check_grant_type("refresh_token")?;
     let missing = || Refusal::new(41003, "missing refresh_token");
@@ -87,12 +88,12 @@ pub(crate) fn profile(simulator: &Simulator, _: &Request, login: &Login) -> Outc
     Ok(answer.into())
 }
 
-/// Step 5: whether the token and the openid belong together, which has been checked.
+/// Step 5: the check that the token and the openid belong together, which has been made already.
 pub(crate) fn check(_: &Simulator, _: &Request, _: &Login) -> Outcome {
     Ok(ok(json!({})))
 }
 
-/// The answer of steps 2 and 3, as far as both have it.
+/// The common part of the responses of steps 2 and 3.
 fn issue_access_token(world: &mut World, login: &Login, refresh_token: &str, at: &Moment<'_>) -> Value {
     let access_token = world.issue(SecretKind::VisitorToken, "64_", at);
     let token = Token { login: login.clone(), expires_at: at.now.plus(ACCESS_TOKEN_LIFETIME) };

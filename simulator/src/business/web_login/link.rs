@@ -8,19 +8,19 @@ use super::{PERMISSION_SET, Scope};
 use crate::simulator::Simulator;
 use crate::world::{Account, AccountKind};
 
-/// The parameters in the only order that WeChat takes.
+/// The parameters in the only order that WeChat accepts.
 const PARAMETERS: [&str; 6] = ["appid", "redirect_uri", "response_type", "scope", "state", "component_appid"];
 
 /// The longest `state`, in bytes.
 const LONGEST_STATE: usize = 128;
 
-/// `account_status` of accounts that nobody can log in to: closed, banned, frozen (section 1.6).
+/// `account_status` of accounts at which nobody can log in: closed, banned, frozen (section 1.6).
 const BANNED: [i64; 3] = [14, 16, 19];
 
 /// Why WeChat's page shows an error and sends nobody back. The text is what the visitor reads.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
-    /// A parameter is misspelled, repeated or out of order, or has a value that WeChat never takes.
+    /// A parameter is misspelled, repeated or out of order, or has a value that WeChat never accepts.
     #[error("该链接无法访问：{0}")]
     Malformed(&'static str),
     /// A parameter is missing or empty.
@@ -32,7 +32,7 @@ pub(crate) enum Refused {
     /// The account is closed, banned or frozen.
     #[error("此公众号已被封禁")]
     Banned,
-    /// No such scope.
+    /// The scope does not exist.
     #[error("scope 参数错误")]
     UnknownScope,
     /// The account is not a verified service account.
@@ -41,13 +41,13 @@ pub(crate) enum Refused {
     /// The account has not authorized this platform, or not with the permission set of web login.
     #[error("公众号未授权第三方平台，请检查授权状态")]
     Unauthorized,
-    /// The appid of a platform or of an open account in the place of an official account's.
+    /// The appid of a platform or of an open account instead of an official account's.
     #[error("不支持微信开放平台的 AppID，请使用公众号 AppID")]
     NotAnOfficialAccount,
 }
 
 impl Refused {
-    /// The number in the error table of WeChat's page, which has none for a link that cannot be read.
+    /// The number in the error table of WeChat's page, which has none for a link that cannot be parsed.
     pub(super) fn number(&self) -> Option<i64> {
         match self {
             Self::RedirectDomain => Some(10003),
@@ -63,7 +63,7 @@ impl Refused {
         }
     }
 
-    /// Whether the link is wrong whatever happened before: the platform, which made it, is at fault.
+    /// Whether the link is wrong whatever happened before: then the platform, which made it, is at fault.
     pub(crate) fn is_links_fault(&self) -> bool {
         matches!(self, Self::Malformed(_) | Self::Empty(_) | Self::UnknownScope | Self::NotAnOfficialAccount)
     }
@@ -112,7 +112,8 @@ impl Link {
         Ok(Self { account, scope, redirect_uri, state, parameters })
     }
 
-    /// Where WeChat sends the visitor: with `code` after consent, without one after a refusal. WeChat's parameters follow
+    /// The URL to which WeChat sends the visitor: with `code` after consent, without one after a refusal. WeChat's
+    /// parameters follow the platform's own query and precede a fragment.
     /// the platform's own query and precede a fragment.
     pub(super) fn back(&self, code: Option<&str>) -> Url {
         let mut back = self.redirect_uri.clone();
@@ -140,7 +141,7 @@ fn in_order(pairs: Vec<(String, String)>) -> Result<Vec<(&'static str, String)>,
     }
 }
 
-/// The widest of the scopes, which may be several.
+/// The widest of the scopes, of which there may be several.
 fn scope_of(scopes: &str) -> Result<Scope, Refused> {
     let scopes = scopes.split(',').map(|scope| match scope {
         "snsapi_base" => Ok(Scope::Base),
@@ -163,14 +164,14 @@ fn account_of(simulator: &Simulator, appid: &str, component: &str) -> Result<Acc
     }
     let account = AppId::parse(appid).ok().and_then(|appid| simulator.account(&appid));
     let account = account.filter(|_| component == platform).ok_or(Refused::Unauthorized)?;
-    // First of all: without a grant, nothing else about the account concerns this platform.
+    // This comes first: without a grant, nothing else about the account concerns this platform.
     if !simulator.is_authorized(&account.appid) {
         return Err(Refused::Unauthorized);
     }
     if BANNED.contains(&account.account_status) {
         return Err(Refused::Banned);
     }
-    // Verified accounts of governments and media qualify as well, but nothing here marks them: only 服务号 pass.
+    // Verified accounts of governments and media qualify as well, but nothing marks them here: only 服务号 pass.
     let is_service_account = account.kind == AccountKind::OfficialAccount && account.service_type == 2;
     if !is_service_account || account.verify_type != 0 {
         return Err(Refused::LackedScope);

@@ -1,5 +1,5 @@
-//! Web login on behalf of an official account (protocol section 5.4): WeChat's page, which hands out a code, and the calls
-//! that trade the code for the visitor's openid, unionid and profile.
+//! Web login on behalf of an official account (protocol section 5.4): WeChat's page, which issues a code, and the calls
+//! that exchange the code for the visitor's openid, unionid and profile.
 //!
 //! - [`link`] reads the authorize URL as strictly as WeChat does, [`page`] shows what WeChat shows.
 //! - [`calls`] are the APIs. A code works once and for five minutes; the visitor's tokens belong to one login.
@@ -31,7 +31,7 @@ const REFRESH_TOKEN_LIFETIME: Duration = Duration::from_hours(30 * 24);
 /// The permission set of web login: 网页服务.
 const PERMISSION_SET: u32 = 4;
 
-/// What a web login asks for.
+/// What a web login requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Scope {
     /// The openid only, without a page.
@@ -53,7 +53,7 @@ impl Scope {
     }
 }
 
-/// A person who opens the pages of one account, with the profile that `/sns/userinfo` answers.
+/// A person who opens the pages of one account, with the profile that `/sns/userinfo` returns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Visitor {
     /// The openid in this account.
@@ -65,7 +65,7 @@ pub struct Visitor {
 }
 
 impl Visitor {
-    /// A visitor with a picture at one of WeChat's addresses.
+    /// A visitor whose picture has a URL of WeChat's.
     #[must_use]
     pub fn new(open_id: &str, nickname: &str) -> Self {
         Self {
@@ -85,13 +85,13 @@ impl Visitor {
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Visitors(Vec<Visitor>);
 
-/// Whose login a code or a token belongs to.
+/// The login that a code or a token belongs to.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Login {
     account: AppId,
     open_id: String,
     scope: Scope,
-    /// A snapshot page's: the openid is made up.
+    /// Whether it is a snapshot page's, with a made-up openid.
     is_snapshot: bool,
 }
 
@@ -130,7 +130,7 @@ impl WebLogins {
         self.access_tokens.get(access_token).map(|token| &token.login.account)
     }
 
-    /// Uses a code up.
+    /// Spends a code.
     fn spend(&mut self, value: &str, account: &AppId, now: Timestamp) -> Result<Login, Refusal> {
         let code = self.codes.get_mut(value).filter(|code| code.login.account == *account);
         let code = code.ok_or_else(|| Refusal::new(40029, "invalid code"))?;
@@ -155,10 +155,11 @@ impl WebLogins {
     }
 }
 
-/// What visitors do, and what the platform's owner sets in WeChat's console.
+/// The actions of visitors, and the platform owner's settings in WeChat's console.
 impl Simulator {
     /// Adds a person, who opens the account's pages until another one is added. Earlier visitors can still be chosen on
-    /// WeChat's page; one with the same openid is replaced. Without any, the follower of the chat page opens them.
+    /// WeChat's page; one with the same openid is replaced. Without any visitors, the follower of the chat page opens
+    /// them.
     pub fn put_visitor(&self, account: &AppId, visitor: Visitor) {
         self.change_account(account, |of, _| {
             of.visitors.0.retain(|known| known.open_id != visitor.open_id);
@@ -166,9 +167,9 @@ impl Simulator {
         });
     }
 
-    /// A visitor goes through WeChat's page: the code that the page hands out, for any openid. In a snapshot
-    /// ([`crate::WebLoginBehaviour::snapshot`]) the code of [`Scope::UserInfo`] is for a made-up openid instead. Nothing is
-    /// checked, neither link nor account.
+    /// Has a visitor pass WeChat's page; returns the code, for any openid. In a snapshot
+    /// ([`crate::WebLoginBehaviour::snapshot`]) the code of [`Scope::UserInfo`] is for a made-up openid instead.
+    /// Nothing is checked, neither link nor account.
     #[must_use]
     pub fn web_login_code(&self, account: &AppId, open_id: &str, scope: Scope) -> String {
         let is_snapshot = scope == Scope::UserInfo && self.behaviour().web_login.snapshot;
@@ -195,7 +196,7 @@ impl Simulator {
             .any(|domain| domain == host || of_account.is_some_and(|(_, parent)| domain == parent))
     }
 
-    /// Everybody who may be on WeChat's page. The first is the one who opens it.
+    /// The visitors who may be chosen on WeChat's page. The first is the one who opens it.
     pub(crate) fn visitors(&self, account: &AppId) -> Vec<Visitor> {
         let mut visitors: Vec<_> = self.of_account(account, |of| of.visitors.0.iter().rev().cloned().collect());
         let follower = Visitor::of_the_chat(account);
@@ -212,7 +213,7 @@ impl Simulator {
     }
 }
 
-/// A made-up openid, as long as any.
+/// A made-up openid, as long as a real one.
 fn snapshot_open_id(random: &Random) -> String {
     let digits = hex(&random.bytes::<14>());
     format!("o{}", digits.get(..27).unwrap_or_default())

@@ -24,7 +24,7 @@ use crate::paths;
 use crate::simulator::Simulator;
 use crate::world::Account;
 
-/// What the form adds to the parameters of the link.
+/// The fields that the form adds to the parameters of the link.
 const CHOICE: [&str; 2] = ["open_id", "decision"];
 
 pub(crate) fn router() -> Router<Simulator> {
@@ -70,7 +70,7 @@ fn agree(simulator: &Simulator, link: &Link, open_id: &str) -> Response {
     if simulator.behaviour().web_login.double_load { load_twice(&back) } else { redirect(&back) }
 }
 
-/// 302, as WeChat does it: axum's own redirects have other statuses.
+/// A redirect with status 302, like WeChat's: axum's own redirects have other statuses.
 fn redirect(back: &Url) -> Response {
     (StatusCode::FOUND, [(LOCATION, back.as_str())]).into_response()
 }

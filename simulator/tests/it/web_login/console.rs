@@ -1,4 +1,4 @@
-//! What a person at the console chooses for web logins.
+//! The console's settings for web logins.
 
 use base::ids::AppId;
 use http::StatusCode;
@@ -19,7 +19,7 @@ async fn console(wechat: &Harness) -> String {
 }
 
 #[tokio::test]
-async fn the_boxes_are_what_wechats_browser_does() {
+async fn the_boxes_control_wechats_browser() {
     let wechat = authorized().await;
     let ticked = async || console(&wechat).await.matches(" checked").count();
     assert_eq!(ticked().await, 0);
@@ -48,7 +48,7 @@ async fn visitors_have_a_unionid_while_their_account_is_bound() {
     assert!(first.is_some());
     send(&wechat, &path, "nick_name=a&func_ids=1+4&action=bind_to_open_account").await;
     assert_eq!(union_id().await, first, "it is bound already");
-    // In another account of the same owner a person has the same unionid.
+    // In another account of the same owner, a person has the same unionid.
     let other = AppId::parse("wx0a20000000000002").unwrap();
     send(&wechat, &format!("/{other}"), "nick_name=b&func_ids=4&action=bind_to_open_account").await;
     let code = wechat.simulator.web_login_code(&other, "oVisitor", Scope::UserInfo);

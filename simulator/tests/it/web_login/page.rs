@@ -1,4 +1,4 @@
-//! WeChat's page of a web login: which links it takes, whom it asks, where it sends visitors.
+//! WeChat's page of a web login: which links it accepts, which visitors it asks, where it sends them.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::harness::{COMPONENT, Harness, errcode, text};
 
 const CALLBACK: &str = "https://launch.test/login/callback?shop=1";
 
-/// The parameters of a right link, in their order.
+/// The parameters of a correct link, in their order.
 pub(super) fn link(scope: &str) -> Vec<(&'static str, String)> {
     let values =
         [Harness::account().as_str(), CALLBACK, "code", scope, STATE, COMPONENT].map(str::to_owned).into_iter();
@@ -88,7 +88,7 @@ async fn a_visitor_who_refuses_goes_back_with_the_state_only() {
 }
 
 #[tokio::test]
-async fn a_fragment_ends_up_behind_the_query() {
+async fn a_fragment_ends_up_after_the_query() {
     let wechat = authorized().await;
     let response = open(&wechat, &with("redirect_uri", "https://launch.test/a#/page")).await;
     let back = back(&response);
@@ -203,7 +203,7 @@ async fn visitors_go_back_to_a_web_domain_or_the_accounts_own_child_of_one() {
 }
 
 #[tokio::test]
-async fn a_visitor_can_be_put_and_chosen() {
+async fn a_visitor_can_be_added_and_chosen() {
     let wechat = authorized().await;
     for (open_id, nickname) in [("oFirst", "阿青"), ("oSecond", "<b>")] {
         wechat.simulator.put_visitor(&Harness::account(), Visitor::new(open_id, nickname));
@@ -230,7 +230,7 @@ async fn only_a_follower_passes_silently() {
 }
 
 #[tokio::test]
-async fn a_snapshot_asks_nobody_and_makes_the_visitor_up() {
+async fn a_snapshot_asks_nobody_and_makes_up_the_visitor() {
     let wechat = authorized().await;
     set(&wechat, WebLoginBehaviour { snapshot: true, ..WebLoginBehaviour::default() });
     let first = visitor_of(&wechat, open(&wechat, &link("snsapi_userinfo")).await).await;

@@ -176,7 +176,7 @@ async fn a_token_is_for_one_key_one_account_and_two_hours() {
     ] {
         assert_eq!(stage.user_info(forged).await.errcode(), 40_001, "{forged}");
     }
-    // Elsewhere.
+    // For another account.
     let elsewhere = stage.get(&format!("{other}/cgi-bin/user/info?access_token={token}&openid={FOLLOWER}")).await;
     assert_eq!(elsewhere.errcode(), 40_001);
     let platform = stage.get(&format!("platform/wxa/gettemplatelist?access_token={token}")).await;
@@ -192,7 +192,7 @@ async fn a_token_is_for_one_key_one_account_and_two_hours() {
     let both = Request::builder().uri(format!("/v1/wechat/{path}")).header(AUTHORIZATION, "Bearer wxp_wrong");
     let both = stage.send(both.body(Body::empty()).unwrap()).await;
     assert_eq!((both.status, &both.json["errcode"]), (401, &json!(40_001)));
-    // At its end.
+    // At its expiry.
     assert_eq!(stage.world.simulator.requests(USER_INFO).len(), called + 1);
     stage.world.pass(Duration::from_secs(7_259));
     assert_eq!(stage.user_info(&token).await.errcode(), 0);
@@ -232,7 +232,7 @@ async fn a_token_lives_on_when_the_platforms_key_is_changed() {
     assert_eq!(stage.user_info(&token).await.errcode(), 0);
     let fresh = stage.token(&key).await;
     assert_eq!(stage.user_info(&fresh).await.errcode(), 0);
-    // Once more: the key before the previous one is forgotten.
+    // Changed again: only the previous key is still accepted.
     secret["previous_encoding_aes_key"] = secret["encoding_aes_key"].take();
     secret["encoding_aes_key"] = json!("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg");
     stage.world.secrets.set(secret.to_string().into());
@@ -279,7 +279,7 @@ async fn a_key_that_does_not_permit_it_gets_no_token() {
         let said = stage.post(&format!("{account}/cgi-bin/stable_token"), &body).await;
         assert!(said.status == 401 || said.errcode() == 40_125, "{said:?}");
     }
-    // Nothing anywhere: not a library.
+    // Without any credential: not a library.
     let bare = stage.get(&format!("{account}/cgi-bin/user/info")).await;
     assert_eq!((bare.status, &bare.json["type"]), (401, &json!("urn:wechat-platform:problem:invalid-key")));
     assert_eq!(bare.json["errcode"], 41_001);
@@ -315,7 +315,7 @@ async fn the_platforms_own_calls_take_a_token_of_ours_too() {
     let account = &stage.account;
     let refused = stage.post(&format!("{account}/cgi-bin/component/api_component_token"), &body).await;
     assert_ne!(refused.status, 200);
-    // What would void the platform's own stays refused.
+    // What would invalidate the platform's own stays refused.
     let codes = format!("platform/cgi-bin/component/api_create_preauthcode?component_access_token={token}");
     assert_eq!(stage.post(&codes, &json!({ "component_appid": component })).await.errcode(), 48_001);
 }
@@ -332,15 +332,15 @@ async fn errors_are_said_as_wechat_says_them() {
     // WeChat's own pass through.
     stage.world.simulator.inject(Fault::errcode(45_009).on(USER_INFO).times(1));
     assert_eq!(stage.user_info(&token).await.errcode(), 45_009);
-    // A token that WeChat refuses is the platform's to renew.
+    // The platform renews a token that WeChat refuses.
     stage.world.pass(Duration::from_mins(2));
     stage.world.simulator.inject(Fault::errcode(40_001).on(USER_INFO).times(1));
     assert_eq!(stage.user_info(&token).await.errcode(), 0);
-    // One that it cannot renew is not the library's token: some would get another one of ours without end.
+    // If it cannot, the library's token is not to blame: some libraries would get another one of ours endlessly.
     stage.world.simulator.inject(Fault::errcode(40_001).on(USER_INFO).times(1));
     let refused = stage.user_info(&token).await;
     assert_eq!((refused.errcode(), &refused.json["wechat_errcode"]), (-1, &json!(40_001)));
-    // Nor is one that WeChat refuses to renew.
+    // The same if WeChat refuses to renew it.
     stage.world.pass(Duration::from_hours(2));
     let renewal = "/cgi-bin/component/api_authorizer_token";
     stage.world.simulator.push_ticket().await;
@@ -350,7 +350,7 @@ async fn errors_are_said_as_wechat_says_them() {
     assert_eq!((refused.errcode(), &refused.json["wechat_errcode"]), (-1, &json!(42_001)), "{}", refused.json);
     stage.world.simulator.clear_faults();
     stage.world.pass(Duration::from_mins(10));
-    // Nor is one that WeChat refuses when the platform asks for a ticket.
+    // The same if WeChat refuses it when the platform requests a ticket.
     assert_eq!(stage.user_info(&token).await.errcode(), 0);
     stage.world.pass(Duration::from_mins(2));
     stage.world.simulator.inject(Fault::errcode(40_001).on("/cgi-bin/ticket/getticket").times(2));
@@ -361,7 +361,7 @@ async fn errors_are_said_as_wechat_says_them() {
     stage.world.simulator.inject(Fault::DropAfter.on(USER_INFO).times(1));
     let unknown = stage.user_info(&token).await;
     assert_eq!((unknown.errcode(), &unknown.json["effect"]), (504, &json!("unknown")));
-    // Ways that lead nowhere.
+    // Paths that do not exist.
     let account = &stage.account;
     let secret = key.expose_secret();
     let refused = stage.get(&format!("{account}/sns/oauth2/access_token?appid={account}&secret={secret}&code=c")).await;
@@ -410,7 +410,7 @@ async fn a_mini_programs_server_logs_its_users_in_as_with_a_secret_of_its_own() 
     let sent = stage.world.simulator.requests("/sns/component/jscode2session").remove(0);
     assert!(!sent.query.contains("wxp_") && !sent.query.contains("secret="), "{}", sent.query);
     assert_eq!(login(&program, &program, &code).await["errcode"], 40_163);
-    // With a token in the place of the secret, which keeps the key out of the URL.
+    // With a token in place of the secret, which keeps the key out of the URL.
     let asked = format!("{program}/cgi-bin/token?grant_type=client_credential&appid={program}&secret={secret}");
     let token = stage.get(&asked).await.json["access_token"].as_str().unwrap().to_owned();
     let code = stage.world.simulator.login_code(&program, "oVisitor");
@@ -419,7 +419,7 @@ async fn a_mini_programs_server_logs_its_users_in_as_with_a_secret_of_its_own() 
     let response = stage.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     let session = to_bytes(response.into_body(), 1 << 20).await.unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&session).unwrap()["openid"], "oVisitor");
-    // Another account's users are not to be had by naming it in the query, or in a body.
+    // Naming another account in the query or in a body gives no access to its users.
     let other = stage.world.account(3);
     let theirs = stage.world.simulator.login_code(&other, "oStranger");
     assert_eq!(login(&program, &other, &theirs).await["errcode"], 40_029);
@@ -497,7 +497,7 @@ async fn a_limited_key_and_its_token_reach_no_other_account_however_that_is_spel
     let twice =
         stage.get(&format!("{own}/cgi-bin/user/info?access_token={token}&openid={FOLLOWER}&appid={others}")).await;
     assert_eq!((twice.errcode(), stage.world.simulator.requests(USER_INFO).len()), (0, asked + 1));
-    // A token in the place of a key opens nothing, and asks for no other token.
+    // A token in place of a key permits nothing, and issues no other token.
     for path in ["cgi-bin/token?grant_type=client_credential&secret=", "cgi-bin/user/info?openid=o&secret="] {
         let refused = stage.get(&format!("{own}/{path}{token}")).await;
         assert!(refused.json["access_token"].is_null() && refused.json["openid"].is_null(), "{}", refused.json);

@@ -1,4 +1,4 @@
-// Everything works without this file. It adds the viewer's own times, buttons that copy, and an export in one file.
+// Everything works without this file. It adds times in the viewer's own zone, copy buttons, and an export in one file.
 "use strict";
 
 document.documentElement.classList.add("scripted");
@@ -6,7 +6,7 @@ document.documentElement.classList.add("scripted");
 const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const isBeijing = ["Asia/Shanghai", "Asia/Chongqing", "Asia/Harbin", "PRC"].includes(own);
 if (!isBeijing) {
-  // The same notation as that of Beijing's time.
+  // The same notation as for Beijing's time.
   const format = new Intl.DateTimeFormat("sv-SE", {
     year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
   });
@@ -28,7 +28,7 @@ for (const button of document.querySelectorAll("button[data-copies]")) {
       field.select?.();
       return;
     }
-    // Behind it is what only screen readers say.
+    // After it comes the text for screen readers only.
     const shown = button.firstChild;
     const said = shown.data;
     shown.data = button.dataset.done;
@@ -39,11 +39,11 @@ for (const button of document.querySelectorAll("button[data-copies]")) {
 for (const form of document.querySelectorAll("form[data-busy]")) {
   form.addEventListener("submit", () => {
     const button = form.querySelector("button");
-    // After the form was sent: a disabled button would not be part of it.
+    // After the form was sent, since a disabled button would not be part of it.
     setTimeout(() => { button.disabled = true; button.textContent = form.dataset.busy; });
   });
 }
-// What was done is said once: not again after a reload, nor in a link that somebody copies.
+// The message of an act is shown once: not again after a reload, nor from a copied link.
 const here = new URL(location.href);
 if (here.searchParams.has("done")) {
   here.searchParams.delete("done");
@@ -68,7 +68,7 @@ if (exporter) {
         const response = await fetch(next, { credentials: "same-origin", redirect: "error" });
         if (!response.ok) throw new Error(String(response.status));
         const text = await response.text();
-        // The names of the columns come once.
+        // The names of the columns are written once.
         parts.push(parts.length ? text.slice(text.indexOf("\n") + 1) : text);
         seen += Number(response.headers.get("x-accounts-read"));
         progress.value = seen;

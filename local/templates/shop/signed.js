@@ -1,5 +1,5 @@
 const outcome = document.getElementById("outcome");
-// The part of jweixin.js and of WeChat's browser, which knows the page's address by itself.
+// Acts as jweixin.js and WeChat's browser, which knows the page's URL itself.
 const wx = {
   async config({ appId, timestamp, nonceStr, signature }) {
     const body = JSON.stringify({ appId, timestamp, nonceStr, signature, url: location.href });

@@ -1,5 +1,5 @@
-// What the scripts that use the pages share: the browser, what they check of every page, and how they say what is
-// wrong.
+// The common parts of the scripts that use the pages: the browser, the checks of every page, and the report of
+// failures.
 import { readFileSync, mkdirSync } from "node:fs";
 import { chromium } from "playwright-core";
 
@@ -8,7 +8,7 @@ const pictures = new URL("pictures/", import.meta.url);
 mkdirSync(pictures, { recursive: true });
 
 let wrong = 0;
-/** Prints what is wrong unless it holds. */
+/** Prints the failure unless the condition holds. */
 export const check = (holds, said) => {
   if (!holds) {
     wrong += 1;
@@ -21,14 +21,14 @@ const browser = await chromium.launch({
   args: ["--no-sandbox"],
 });
 
-/** A browser of its own. Pictures of accounts are on WeChat's hosts, which no test asks. */
+/** A separate browser. Pictures of accounts are on WeChat's hosts, which no test contacts. */
 export const open = async (options) => {
   const context = await browser.newContext(options);
   await context.route(/qlogo\.cn|qpic\.cn/, (route) => route.fulfill({ status: 204 }));
   return context;
 };
 
-/** A page of it, whose errors are wrong, and what its policy keeps out. */
+/** A page of it; its errors, and anything that its policy blocks, are failures. */
 export const newPage = async (context, where = () => "") => {
   const page = await context.newPage();
   page.setDefaultTimeout(15000);
@@ -39,17 +39,17 @@ export const newPage = async (context, where = () => "") => {
   return page;
 };
 
-/** Opens an address, which must be answered with the status. */
+/** Opens a URL, whose response must have the status. */
 export const go = async (page, url, status = 200) => {
   const answer = await page.goto(url);
   check(answer.status() === status, `${url}: status ${answer.status()}`);
   return answer;
 };
 
-/** Follows a link or presses a button, until the page that it leads to is there. */
+/** Follows a link or presses a button, and waits for the page that it leads to. */
 export const follow = (page, element) => Promise.all([page.waitForEvent("load"), element.first().click()]);
 
-/** Examines a page as it looks, and takes its picture. */
+/** Checks a page's looks, and takes a screenshot. */
 export const look = async (page, name, where) => {
   await page.screenshot({ path: new URL(`${name}.png`, pictures).pathname, fullPage: true });
   const fits = await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);

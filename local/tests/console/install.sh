@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the console's tests need in order to use a browser, below target/browser: Playwright's library and axe. The
+# Installs what the console's tests need to use a browser, below target/browser: Playwright's library and axe. The
 # browser itself is Debian's chromium. Needs Node.js 20 with npm.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"

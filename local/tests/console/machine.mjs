@@ -1,4 +1,4 @@
-// Uses the pages of `cargo run` next to the console, as a developer does who tries the platform.
+// Uses the pages of `cargo run` next to the console, like a developer who tries the platform.
 import { check, end, follow, go, look, newPage, open } from "./browser.mjs";
 
 const [base, business, events, simulator, shop, account] = process.argv.slice(2);
@@ -20,7 +20,7 @@ for (const [name, url] of [
   at(url);
 }
 
-// By the keyboard: the first stop passes the navigation by.
+// With the keyboard: the first stop skips the navigation.
 await page.keyboard.press("Tab");
 check(await page.locator(".skip").isVisible(), "the first stop of the keyboard is no way to the content");
 await page.keyboard.press("Enter");
@@ -52,10 +52,10 @@ at(`${shop}/`);
 await page.getByText("You are logged in").waitFor();
 const state = await context.storageState();
 
-// Every page, as it looks.
+// The looks of every page.
 for (const width of [320, 390, 1440]) {
   for (const [colorScheme, locale] of [["light", "zh-CN"], ["dark", "en"]]) {
-    // The policy of the pages would keep axe out as well.
+    // The policy of the pages would block axe as well.
     const options = { viewport: { width, height: 900 }, colorScheme, locale, storageState: state, bypassCSP: true };
     const shown = await open(options);
     const where = (name) => `${name} at ${width} px, ${colorScheme}, ${locale}`;

@@ -1,4 +1,4 @@
-// Uses the console as operators do. Each line that it prints is something that is wrong.
+// Uses the console as operators do. Each line that it prints is a failure.
 import { readFileSync } from "node:fs";
 import { check, end, go, look, newPage, open } from "./browser.mjs";
 
@@ -93,7 +93,7 @@ await go(still, `${base}/console/export`);
 check(await still.getByText("Download part 1").isVisible(), "nothing is exported without the script");
 check(!(await still.getByText("Export as one file").isVisible()), "a button is shown that does nothing");
 
-// Every page, as it looks.
+// The looks of every page.
 const paths = [
   "", "/lost", "/accounts", `/accounts/${active}`, `/accounts/${lost}`, "/accounts/wx0000000000000000", "/accounts?q=nobody", "/links",
   linkPage.replace("/console", ""), "/arrivals", `/arrivals?account=${active}`, "/keys", "/domains", "/setup", "/audit", "/operators", "/browsers", "/export",
@@ -101,7 +101,7 @@ const paths = [
 for (const [width, colorScheme, locale] of [
   [390, "light", "zh-CN"], [390, "dark", "en"], [768, "dark", "zh-CN"], [768, "light", "en"], [1440, "light", "zh-CN"], [1440, "dark", "en"],
 ]) {
-  // The policy of the pages would keep axe out as well.
+  // The policy of the pages would block axe as well.
   const context = await open({ viewport: { width, height: 900 }, colorScheme, locale, storageState: state, bypassCSP: true });
   await context.clearCookies({ name: "console-language" });
   const where = (path) => `${path || "/"} at ${width} px, ${colorScheme}, ${locale}`;
@@ -117,7 +117,7 @@ for (const [width, colorScheme, locale] of [
   await context.close();
 }
 
-// By now it is older than the ten seconds for which a renewal is refused.
+// By now the token is older than the ten seconds for which a renewal is refused.
 await go(page, `${base}/console/accounts/${active}`);
 await press("立即续期");
 await said("已安排续期");

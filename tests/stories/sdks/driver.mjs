@@ -1,4 +1,4 @@
-// Behind the configuration of a library for Node.js in docs/sdks.md: a call at each cue, which is a line.
+// Appended to the configuration of a library for Node.js in docs/sdks.md: makes a call at each cue, which is a line.
 import { createInterface } from "node:readline";
 
 const { SHOP, OPENID, TOKEN } = process.env;

@@ -1,4 +1,4 @@
-# Behind the configuration of wechatpy in docs/sdks.md: a call at each cue, which is a line.
+# Appended to the configuration of wechatpy in docs/sdks.md: makes a call at each cue, which is a line.
 import sys
 
 shop, openid = client_of(os.environ["SHOP"]), os.environ["OPENID"]

@@ -5,7 +5,7 @@ import { EventBridgeClient, PutEventsCommand } from "@aws-sdk/client-eventbridge
 
 import { component, dynamodb, now, openPush, Refused, TableName } from "./platform.mjs";
 
-// WeChat sends a message again for some seconds; a day is what other platforms remember too.
+// WeChat repeats a message within some seconds; other platforms also remember it for a day.
 const MEMORY = 25 * 3600;
 
 const ACCEPTED = { statusCode: 200, body: "" };

@@ -1,4 +1,4 @@
-// What the three functions share: the table, the platform's secret, and how a push is opened.
+// The common parts of the three functions: the table, the platform's secret, and the opening of a push.
 
 import { timingSafeEqual } from "node:crypto";
 
@@ -16,7 +16,7 @@ const { SecretString } = await secretsManager.send(new GetSecretValueCommand({ S
 export const secret = JSON.parse(SecretString);
 export const component = secret.component_appid;
 
-// Ids have more digits than a number holds.
+// Ids have more digits than a number can hold.
 const parser = new XMLParser({ parseTagValue: false });
 
 /** A push that WeChat has not signed, or not for this platform. */

@@ -1,4 +1,4 @@
-// Every five minutes: the tokens of the accounts that are due are renewed, each under a lease.
+// Every five minutes: renews the tokens of due accounts, each under a lease.
 
 import { randomUUID } from "node:crypto";
 
@@ -48,7 +48,7 @@ async function componentToken() {
   return Item.access_token.S;
 }
 
-/** Whether the account was renewed: false where somebody else is at it. */
+/** Whether the account was renewed; false if somebody else is renewing it. */
 async function renew(Key, componentToken) {
   const owner = randomUUID();
   const account = await lease(Key, owner);

@@ -1,5 +1,5 @@
-// What Lambda's runtime for Node does, in the fewest lines: takes events from the Runtime API, one after another, and
-// gives back what the handler returns.
+// Lambda's runtime for Node in the fewest lines: gets events from the Runtime API, one after another, and returns
+// the handler's results.
 
 import { Agent, request } from "node:http";
 

@@ -14,7 +14,7 @@ from wechat_platform import TABLE, component, config, dynamodb, open_push
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
 
-# WeChat sends a message again for some seconds; a day is what other platforms remember too.
+# WeChat repeats a message within some seconds; other platforms also remember it for a day.
 MEMORY = 25 * 3600
 
 ACCEPTED = {"statusCode": 200, "body": ""}

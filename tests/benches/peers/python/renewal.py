@@ -1,4 +1,4 @@
-"""Every five minutes: the tokens of the accounts that are due are renewed, each under a lease."""
+"""Every five minutes: renews the tokens of due accounts, each under a lease."""
 
 import logging
 import os
@@ -18,14 +18,14 @@ logger.setLevel(logging.INFO)
 LEASE = 30
 # A token is renewed well before its two hours are over.
 EARLY = 20 * 60
-# As many connections as the SDK and requests keep.
+# The number of connections that the SDK and requests keep.
 AT_ONCE = 10
 
 WeChatComponent.API_BASE_URL = os.environ.get("WECHAT_API_BASE_URL", "https://api.weixin.qq.com") + "/cgi-bin"
 
 
 class ComponentToken(SessionStorage):
-    """Where wechatpy finds the component token; it is renewed elsewhere."""
+    """The storage in which wechatpy finds the component token, which is renewed elsewhere."""
 
     def __init__(self):
         self.token = None

@@ -1,4 +1,4 @@
-"""POST /wechat/events: a component_verify_ticket, stored unless a newer one is there."""
+"""POST /wechat/events: a component_verify_ticket, stored unless there is a newer one."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""What the three functions share: the table, the platform's secret, and how a push is opened."""
+"""The common parts of the three functions: the table, the platform's secret, and the opening of a push."""
 
 import base64
 import json

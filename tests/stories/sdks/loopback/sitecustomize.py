@@ -1,4 +1,4 @@
-"""Ends the process where it would leave the machine. Python runs this before the program."""
+"""Ends the process if it would leave the machine. Python runs this before the program."""
 
 import ipaddress
 import os

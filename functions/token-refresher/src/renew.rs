@@ -92,9 +92,7 @@ impl Run {
         self.context.metrics.put(&Metric::count(Measure::TicketStale, 1));
         let platform = self.component.platform();
         match self.component.wechat().start_push_ticket(&platform.component, &platform.app_secret).await {
-            Ok(_) => {
-                tracing::warn!("no ticket for {} minutes: WeChat is asked to resume pushing", age.map_or(0, minutes))
-            }
+            Ok(_) => tracing::warn!("no ticket for {} minutes: WeChat is asked to resume", age.map_or(0, minutes)),
             Err(error) => self.context.report("api_start_push_ticket", &error),
         }
     }

@@ -1,9 +1,9 @@
 //! The login of a visitor, as the platform's documentation asks businesses to do it.
 //!
 //! 1. [`begin`]: the shop generates a random `state`, stores it in the visitor's session and sends the browser to the
-//!   platform's `GET /login/{appid}`.
+//!    platform's `GET /login/{appid}`.
 //! 2. [`returned`]: the browser comes back with `login_code` and `state`. Only a `state` of this browser's session is
-//!   accepted. The server sends the code to `POST /logins`, and the response must have the same `state`.
+//!    accepted. The server sends the code to `POST /logins`, and the response must have the same `state`.
 //!
 //! A `state` that is not this browser's is usually not an attack: the visitor has scanned the QR code with another
 //! device. The login then begins again, once. If it comes back unknown a second time, the browser keeps no cookies.

@@ -498,7 +498,7 @@ async fn a_running_system_names_its_parts_and_its_tunnel_whatever_the_doctors_en
         "授权事件接收URL must be https://tunnel.localhost:1/wechat/events",
         "nothing listens at https://tunnel.localhost:1",
         "the tunnel",
-        "wechat-platform is there",
+        "wechat-platform exists",
     ] {
         assert!(text.contains(expected), "{expected} in {text}");
     }

@@ -92,7 +92,7 @@ impl StoreConfig {
     }
 }
 
-/// The value of an optional variable; The error of `parse` says what is wrong with it.
+/// The value of an optional variable. The error of `parse` says what is wrong with it.
 fn optional<T>(
     environment: &impl Environment,
     name: &'static str,

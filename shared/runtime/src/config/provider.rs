@@ -10,7 +10,7 @@ use super::{ConfigError, Environment, optional, web_address};
 pub struct ProviderConfig {
     /// Its name.
     pub name: Option<String>,
-    /// The picture of its logo. There is a name if there is a logo.
+    /// The address of its logo. If there is a logo, there is also a name.
     pub logo: Option<Url>,
     /// Where merchants get help.
     pub contact: Option<Contact>,
@@ -18,7 +18,7 @@ pub struct ProviderConfig {
     pub filing_number: Option<String>,
 }
 
-/// Characters of a name or a contact: longer ones do not fit a phone's screen.
+/// The greatest number of characters of a name or a contact: longer ones do not fit on a phone's screen.
 const LONGEST_TEXT: usize = 60;
 
 impl ProviderConfig {
@@ -41,15 +41,15 @@ impl ProviderConfig {
     }
 }
 
-/// A line for people. CloudFormation reads Chinese correctly and displays it as question marks: a value that was copied
-/// from its console has no letters any more.
+/// Checks a line of text for people. CloudFormation reads Chinese correctly but displays it as question marks: a value
+/// that was copied from its console no longer contains letters.
 fn text(value: &str) -> Result<String, &'static str> {
     let text = value.trim();
     if text.chars().any(char::is_control) || text.chars().count() > LONGEST_TEXT {
         return Err("it must be one line of at most 60 characters");
     }
     if !text.chars().any(char::is_alphanumeric) {
-        return Err("it must have letters or digits (a value of question marks has lost its Chinese characters)");
+        return Err("it must contain letters or digits (a value of question marks has lost its Chinese characters)");
     }
     Ok(text.to_owned())
 }
@@ -77,7 +77,7 @@ impl Contact {
         })
     }
 
-    /// As it was configured.
+    /// The text as it was configured.
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
@@ -85,7 +85,7 @@ impl Contact {
         }
     }
 
-    /// The address that dials the number or begins an e-mail.
+    /// The URL that dials the number or begins an e-mail.
     #[must_use]
     pub fn address(&self) -> Option<String> {
         match self {
@@ -102,14 +102,14 @@ fn is_phone(text: &str) -> bool {
     (5..=15).contains(&digits) && number.chars().all(|c| c.is_ascii_digit() || " -()".contains(c))
 }
 
-/// Addresses of the usual characters only: they need no escape in a URL.
+/// Whether a text is an e-mail address of ordinary characters, which need no escapes in a URL.
 fn is_email(text: &str) -> bool {
     let is_usual =
         |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "._+-".contains(c));
     text.split_once('@').is_some_and(|(name, host)| is_usual(name) && is_usual(host) && host.contains('.'))
 }
 
-/// A 备案号: the short name of a province, `ICP备`, a number, `号`, and for one website of several a further number.
+/// Checks a 备案号: the short name of a province, `ICP备`, a number, `号`, and for one of several websites a further number.
 fn filing_number(value: &str) -> Result<String, &'static str> {
     let text = value.trim();
     let is_filed = || {

@@ -7,16 +7,16 @@ use store::Details;
 
 use super::picture;
 
-/// What a page says at first sight, by its icon and colour.
+/// The tone of a page, shown by its icon and colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// What the reader wanted is done.
+    /// The reader's request succeeded.
     Success,
-    /// It goes on without the reader.
+    /// It continues without the reader.
     Waiting,
     /// The reader has to do something else.
     Warning,
-    /// What the reader wanted is not done.
+    /// The reader's request failed.
     Failure,
 }
 
@@ -31,7 +31,7 @@ impl Tone {
         }
     }
 
-    /// The strokes of its icon, on a disc of 24 by 24.
+    /// The strokes of its icon, on a disc of 24 by 24 units.
     pub(super) const fn strokes(self) -> &'static str {
         match self {
             Self::Success => "M7 12.5l3.5 3.5L17 9",
@@ -42,12 +42,12 @@ impl Tone {
     }
 }
 
-/// A way on, as a button.
+/// The next step, as a button.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Button<'a> {
-    /// What it says.
+    /// Its label.
     pub label: &'a str,
-    /// Where it leads.
+    /// Its target.
     pub url: &'a str,
 }
 
@@ -69,15 +69,15 @@ pub struct AccountCard {
 }
 
 impl AccountCard {
-    /// A card with the picture at this address, if it is one of WeChat's.
+    /// A card with the picture at this address, if the address is one of WeChat's.
     #[must_use]
     pub fn new(name: &str, head_img: Option<&str>, line: &str) -> Self {
         let picture = head_img.and_then(picture).map(String::from);
         Self { name: name.trim().to_owned(), picture, line: line.to_owned() }
     }
 
-    /// The card of an account. It shows the appid where the name is not known, or cannot be read: no page fails because
-    /// of that. One read.
+    /// The card of an account. It shows the appid if the name is unknown or cannot be read, so that no page fails
+    /// because of that. One read.
     pub async fn read(details: &Details, account: &AppId, line: &str) -> Self {
         let details = details.get_item(account).await.unwrap_or_else(|error| {
             tracing::warn!(authorizer = %account, "a page shows account {account} without its name: {error}");
@@ -90,7 +90,7 @@ impl AccountCard {
         Self::new(name.as_deref().unwrap_or(account.as_str()), head_img.as_deref(), line)
     }
 
-    /// What the card of an account says that a merchant has authorized for somebody, if that has a name.
+    /// The line on the card of an authorized account: for whom the merchant has authorized it, if that has a name.
     #[must_use]
     pub fn authorized(language: Language, asker: Option<&str>) -> String {
         match (language, asker) {
@@ -101,7 +101,7 @@ impl AccountCard {
         }
     }
 
-    /// What is shown until the picture has been loaded, or if it cannot be.
+    /// The character that is shown until the picture has been loaded, or if it cannot be loaded.
     fn initial(&self) -> String {
         self.name.chars().next().into_iter().collect()
     }
@@ -110,7 +110,7 @@ impl AccountCard {
 /// A page of a few sentences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// Its icon and colour.
+    /// Its tone.
     pub tone: Tone,
     /// Its title.
     pub title: &'a str,
@@ -118,14 +118,14 @@ pub struct Message<'a> {
     pub account: Option<&'a AccountCard>,
     /// Its paragraphs.
     pub paragraphs: &'a [&'a str],
-    /// What the reader can do here.
+    /// The next step, if there is one.
     pub button: Option<Button<'a>>,
-    /// Whether the provider can help: its contact is next to the button.
+    /// Whether the provider can help; then its contact is next to the button.
     pub asks_provider: bool,
 }
 
 impl<'a> Message<'a> {
-    /// A message and nothing to do.
+    /// A message without a next step.
     #[must_use]
     pub const fn new(tone: Tone, title: &'a str, paragraphs: &'a [&'a str]) -> Self {
         Self { tone, title, account: None, paragraphs, button: None, asks_provider: false }

@@ -91,7 +91,7 @@ pub(crate) enum ReceiveError {
     #[error("a message was not handled: {0}")]
     Table(#[from] StoreError),
     /// Neither the bus nor the table took it.
-    #[error("a message was not handled: {0}")]
+    #[error("a message was not handled, it was neither delivered nor stored: {0}")]
     NotKept(StoreError),
     /// Something hung, or another delivery of the same message is still under way.
     #[error("a message was not handled: no response within the bound")]

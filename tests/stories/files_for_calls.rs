@@ -292,8 +292,8 @@ async fn a_bucket_that_is_away_stops_what_needs_it_and_nothing_else() {
     let stage = Stage::ready().await;
     let small = vec![b'x'; 10];
     for (bucket, said) in [
-        (refusing_bucket(StatusCode::FORBIDDEN, "AccessDenied").await, "S3 answered 403 Forbidden (AccessDenied)"),
-        (refusing_bucket(StatusCode::NOT_FOUND, "NoSuchBucket").await, "S3 answered 404 Not Found (NoSuchBucket)"),
+        (refusing_bucket(StatusCode::FORBIDDEN, "AccessDenied").await, "S3 returned 403 Forbidden (AccessDenied)"),
+        (refusing_bucket(StatusCode::NOT_FOUND, "NoSuchBucket").await, "S3 returned 404 Not Found (NoSuchBucket)"),
         (Url::parse("http://127.0.0.1:9").unwrap(), "the request to S3 failed"),
     ] {
         stage.world.expect_error(said);

@@ -20,6 +20,7 @@ pub fn text(diagnosis: &Diagnosis, colours: bool) -> String {
         let (mark, colour) = match finding.verdict {
             Verdict::Ok => ("ok", "\u{1b}[32m"),
             Verdict::Skipped => ("skipped", "\u{1b}[36m"),
+            Verdict::Unknown => ("unknown", "\u{1b}[36m"),
             Verdict::Warning => ("warning", "\u{1b}[33m"),
             Verdict::Wrong => ("WRONG", "\u{1b}[31m"),
         };

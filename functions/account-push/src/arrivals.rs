@@ -1,60 +1,55 @@
-//! Notes that messages arrive, for the people who ask whether they do.
+//! Stores when messages last arrived, for the operators who ask whether they do.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use base::clock::Timestamp;
 use base::ids::AppId;
-use store::{MessageArrivals, MessagesOf, StoreError};
+use store::{MessageArrivals, StoreError};
 
-/// More accounts than write to one process within hours are noted again.
-const MOST_REMEMBERED: usize = 10_000;
+use crate::memory::Memory;
 
-/// Which arrivals are noted, as far as this process knows: with it, most messages write nothing.
-#[derive(Clone, Default)]
-pub(crate) struct ArrivalMemory(Arc<Mutex<Noted>>);
+/// The most accounts to remember.
+const CAPACITY: usize = 10_000;
 
-/// When the arrivals that are noted were.
-#[derive(Default)]
-struct Noted {
-    platform: Option<Timestamp>,
-    accounts: HashMap<AppId, Timestamp>,
+/// After a failure the next try is this much later: the table may have no room for more.
+const RETRY: Duration = Duration::from_mins(1);
+
+/// When the next arrival of each account, and of the platform, is to be stored.
+#[derive(Clone)]
+pub(crate) struct ArrivalMemory(Memory<Option<AppId>, Timestamp>);
+
+impl Default for ArrivalMemory {
+    fn default() -> Self {
+        Self(Memory::of(CAPACITY))
+    }
 }
 
 impl ArrivalMemory {
-    /// Notes that a message to `authorizer` has arrived. Two writes at most.
+    /// Stores that a message to the platform has arrived, and that it was sent to `account`.
     pub(crate) async fn note(
         &self,
         stored: &MessageArrivals,
-        authorizer: &AppId,
+        account: Option<&AppId>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let note = async |of: MessagesOf<'_>| {
-            if self.noted(of).is_none_or(|at| now.since(at) >= of.noted_every()) {
-                self.remember(of, Box::pin(stored.note(of, now)).await?);
-            }
-            Ok(())
-        };
-        tokio::try_join!(note(MessagesOf::Account(authorizer)), note(MessagesOf::Platform)).map(drop)
+        // One after the other: a message is to need no more connections for it.
+        let of_account = if account.is_some() { self.note_one(stored, account, now).await } else { Ok(()) };
+        of_account.and(self.note_one(stored, None, now).await)
     }
 
-    fn noted(&self, of: MessagesOf<'_>) -> Option<Timestamp> {
-        let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match of {
-            MessagesOf::Account(appid) => noted.accounts.get(appid).copied(),
-            MessagesOf::Platform => noted.platform,
+    async fn note_one(
+        &self,
+        stored: &MessageArrivals,
+        account: Option<&AppId>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let key = account.cloned();
+        if self.0.get(&key).is_some_and(|due| now < due) {
+            return Ok(());
         }
-    }
-
-    fn remember(&self, of: MessagesOf<'_>, at: Timestamp) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let MessagesOf::Account(appid) = of else {
-            noted.platform = Some(at);
-            return;
-        };
-        if noted.accounts.len() >= MOST_REMEMBERED {
-            noted.accounts.clear();
-        }
-        noted.accounts.insert(appid.clone(), at);
+        self.0.put(key.clone(), now.plus(RETRY));
+        let due = Box::pin(stored.note(account, now)).await?;
+        self.0.put(key, due);
+        Ok(())
     }
 }

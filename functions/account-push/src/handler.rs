@@ -228,16 +228,17 @@ impl MessageHandler {
         let asks = self.service.webhook.is_some() && fixed.is_none() && is_confirmed && work.message.can_be_answered();
         let turn = async { if asks { self.claim(work).await } else { Ok(self.look(work).await) } };
         let (turn, event) = if is_confirmed {
-            let (turn, labels, ()) = tokio::join!(turn, self.labels(work), self.note_arrival(work));
+            let (turn, labels) = tokio::join!(turn, self.labels(work));
             (turn, BusEvent::of_message(component, work.authorizer, &labels, work.message))
         } else {
-            let (turn, ()) = tokio::join!(turn, self.note_arrival(work));
-            (turn, BusEvent::of_unconfirmed_message(component, work.authorizer, work.message))
+            (turn.await, BusEvent::of_unconfirmed_message(component, work.authorizer, work.message))
         };
         match turn {
             Ok(Turn::Ours { lease, may_ask, reply }) => {
-                let event = is_confirmed.then_some(&event);
-                self.deliver_and_ask(work, lease.as_ref(), event, may_ask, reply.or(fixed)).await
+                let (event, account) = if is_confirmed { (Some(&event), Some(work.authorizer)) } else { (None, None) };
+                let delivery = self.deliver_and_ask(work, lease.as_ref(), event, may_ask, reply.or(fixed));
+                let (reply, ()) = tokio::join!(delivery, self.note_arrival(work, account));
+                reply
             }
             Ok(Turn::Answered(reply)) => {
                 self.service.metrics.put(&Metric::count(Measure::MessageRepeated, 1));
@@ -264,13 +265,13 @@ impl MessageHandler {
         })
     }
 
-    /// Notes that messages to the account arrive. The message does not depend on it.
-    async fn note_arrival(&self, work: &PendingMessage<'_>) {
+    /// Stores that a message has arrived, and that it was sent to `account`, which must be certain. The message does not
+    /// depend on it; its response waits for it no longer than for the table.
+    async fn note_arrival(&self, work: &PendingMessage<'_>, account: Option<&AppId>) {
         let now = self.service.clock.now();
-        let noted =
-            timeout_at(work.table_by, self.arrivals.note(&work.store.message_arrivals, work.authorizer, now)).await;
+        let noted = timeout_at(work.table_by, self.arrivals.note(&work.store.message_arrivals, account, now)).await;
         if let Err(error) = noted.unwrap_or_else(|_| Err(StoreError::late("UpdateItem"))) {
-            tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "that a message has arrived is not noted: {error}");
+            tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "the arrival of a message was not noted: {error}");
         }
     }
 

@@ -1,27 +1,28 @@
 //! The businesses' labels of accounts, which each event contains, cached for some minutes.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::clock::Timestamp;
 use base::ids::AppId;
 use store::{AccountLabels, Labels, StoreError};
 
-/// The most accounts to remember: labels may take 20 KB each. Any more are looked up again.
-const MOST_REMEMBERED: usize = 1_000;
+use crate::memory::Memory;
+
+/// The most accounts to remember: labels may take 20 KB each.
+const CAPACITY: usize = 1_000;
 
 /// The age up to which labels are used. As with the secret, a change takes effect everywhere after this time.
 const LIFE: Duration = Duration::from_mins(5);
 
-/// The labels of accounts that this process has read.
-#[derive(Clone, Default)]
-pub(crate) struct LabelMemory(Arc<Mutex<HashMap<AppId, Known>>>);
+/// The labels of accounts that this process has read, and when.
+#[derive(Clone)]
+pub(crate) struct LabelMemory(Memory<AppId, (Arc<Labels>, Timestamp)>);
 
-/// What was read, and when.
-struct Known {
-    labels: Arc<Labels>,
-    read_at: Timestamp,
+impl Default for LabelMemory {
+    fn default() -> Self {
+        Self(Memory::of(CAPACITY))
+    }
 }
 
 impl LabelMemory {
@@ -32,21 +33,13 @@ impl LabelMemory {
         authorizer: &AppId,
         now: Timestamp,
     ) -> Result<Arc<Labels>, StoreError> {
-        if let Some(labels) = self.remembered(authorizer, now) {
+        if let Some((labels, read_at)) = self.0.get(authorizer)
+            && now.since(read_at) < LIFE
+        {
             return Ok(labels);
         }
         let labels = Arc::new(stored.get(authorizer).await?);
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST_REMEMBERED {
-            known.clear();
-        }
-        known.insert(authorizer.clone(), Known { labels: Arc::clone(&labels), read_at: now });
+        self.0.put(authorizer.clone(), (Arc::clone(&labels), now));
         Ok(labels)
-    }
-
-    fn remembered(&self, authorizer: &AppId, now: Timestamp) -> Option<Arc<Labels>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Known { labels, read_at } = known.get(authorizer)?;
-        (now.since(*read_at) < LIFE).then(|| Arc::clone(labels))
     }
 }

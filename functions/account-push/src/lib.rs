@@ -10,6 +10,7 @@ mod arrivals;
 mod delivery;
 mod handler;
 mod labels;
+mod memory;
 mod recipient;
 mod reply;
 

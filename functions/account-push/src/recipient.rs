@@ -4,8 +4,6 @@
 //! `ToUserName` is signed, and belongs to one account. A confirmed name is remembered in this process; anything else is
 //! looked up again, since a name may have become known meanwhile.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base::ids::AppId;
@@ -13,16 +11,24 @@ use store::{Recipient, Recipients, StoreError};
 use tokio::time::{Instant, sleep, timeout_at};
 use wechat::push::TestAccounts;
 
-/// The most names to remember, more than the accounts that write to one process within its life.
-const MOST_REMEMBERED: usize = 10_000;
+use crate::memory::Memory;
+
+/// The most names to remember.
+const CAPACITY: usize = 10_000;
 
 /// How often a name that is not known yet is looked up again, each time after twice the pause: a first message may
 /// arrive at the moment of the grant, and the account's profile some seconds later.
 const LOOKS: u32 = 4;
 
 /// The original ids of accounts that this process has seen.
-#[derive(Clone, Default)]
-pub(crate) struct RecipientCheck(Arc<Mutex<HashMap<AppId, String>>>);
+#[derive(Clone)]
+pub(crate) struct RecipientCheck(Memory<AppId, String>);
+
+impl Default for RecipientCheck {
+    fn default() -> Self {
+        Self(Memory::of(CAPACITY))
+    }
+}
 
 impl RecipientCheck {
     /// Checks whether `authorizer` is the account that is called `user_name`. While its name is not known, looks again,
@@ -35,7 +41,7 @@ impl RecipientCheck {
         pause: Duration,
         until: Instant,
     ) -> Result<Recipient, StoreError> {
-        if user_name.is_some_and(|user_name| self.is_remembered(authorizer, user_name)) {
+        if user_name.is_some() && self.0.get(authorizer).as_deref() == user_name {
             return Ok(Recipient::Confirmed);
         }
         // WeChat's test accounts write before their grant has arrived.
@@ -58,21 +64,8 @@ impl RecipientCheck {
             };
         }
         if let (Recipient::Confirmed, Some(user_name)) = (recipient, user_name) {
-            self.remember(authorizer, user_name.to_owned());
+            self.0.put(authorizer.clone(), user_name.to_owned());
         }
         Ok(recipient)
-    }
-
-    fn is_remembered(&self, authorizer: &AppId, user_name: &str) -> bool {
-        let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        names.get(authorizer).is_some_and(|known| known == user_name)
-    }
-
-    fn remember(&self, authorizer: &AppId, user_name: String) {
-        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if names.len() >= MOST_REMEMBERED {
-            names.clear();
-        }
-        names.insert(authorizer.clone(), user_name);
     }
 }

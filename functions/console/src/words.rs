@@ -72,9 +72,9 @@ impl Section {
             path.strip_prefix(section.path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         match path {
-            // Every path is below the overview's.
             "/console" | "/console/lost" => Some(Self::Overview),
             "/console/export" => Some(Self::Accounts),
+            // The first is the overview, and every path is below it.
             _ => Self::ALL.iter().copied().skip(1).find(is_below),
         }
     }

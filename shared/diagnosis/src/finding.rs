@@ -20,6 +20,8 @@ pub enum Verdict {
     Ok,
     /// Not checked, on purpose.
     Skipped,
+    /// It was checked, and there is nothing to judge by. That need not be an error.
+    Unknown,
     /// It works, but somebody should look at it; or it could not be checked.
     Warning,
     /// Something does not work, or soon will not.
@@ -33,6 +35,7 @@ impl Verdict {
         match self {
             Self::Ok => "ok",
             Self::Skipped => "skipped",
+            Self::Unknown => "unknown",
             Self::Warning => "warning",
             Self::Wrong => "wrong",
         }
@@ -44,6 +47,7 @@ impl Verdict {
         match self {
             Self::Ok => language.pick("正常", "OK"),
             Self::Skipped => language.pick("未检查", "Skipped"),
+            Self::Unknown => language.pick("无法判断", "Unknown"),
             Self::Warning => language.pick("警告", "Warning"),
             Self::Wrong => language.pick("异常", "Wrong"),
         }

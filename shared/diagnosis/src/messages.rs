@@ -5,7 +5,7 @@ use std::time::Duration;
 use base::clock::Timestamp;
 use base::language::Language;
 use base::phrase::before;
-use store::{MessageArrivals, MessagesOf};
+use store::MessageArrivals;
 
 use crate::finding::{Check, Finding, State, Verdict};
 
@@ -20,7 +20,7 @@ pub struct LastMessage {
 
 /// Checks when a message last arrived.
 pub(crate) async fn look(arrivals: &MessageArrivals, messages_url: String, now: Timestamp) -> Finding {
-    match arrivals.last(MessagesOf::Platform, now).await {
+    match arrivals.last(None, now).await {
         Ok(last) => LastMessage { age: last.map(|at| now.since(at)), messages_url }.into(),
         Err(error) => Finding::unreadable(Check::Messages, error),
     }
@@ -33,15 +33,15 @@ impl State for LastMessage {
 
     /// If none has arrived, perhaps nobody has written: that is not an error.
     fn verdict(&self) -> Verdict {
-        if self.age.is_some() { Verdict::Ok } else { Verdict::Skipped }
+        if self.age.is_some() { Verdict::Ok } else { Verdict::Unknown }
     }
 
     fn sentence(&self, language: Language) -> String {
         let Some(age) = self.age else {
             return language
                 .pick(
-                    "最近 90 天没有收到任何账号的消息或事件，无法判断接收 URL 是否正确",
-                    "no account's messages or events have arrived in the last 90 days, so it is not known whether the URL for them is right",
+                    "最近 90 天没有任何账号收到消息或事件的记录，无法判断接收 URL 是否正确",
+                    "no message or event of an account is known of the last 90 days, so nothing shows whether their URL is right",
                 )
                 .to_owned();
         };
@@ -54,10 +54,10 @@ impl State for LastMessage {
         self.age.is_none().then(|| {
             say!(
                 language,
-                "如果已有账号授权，请用微信给其中一个账号发一条消息，然后重新查看；仍然没有时，请在微信开放平台（第三方平台，开发资料）\
-                 核对：消息与事件接收URL 必须是 {url}",
-                "if an account is authorized, send it a message in WeChat and check again. If none arrives, check in WeChat's console \
-                 (第三方平台, 开发资料) that 消息与事件接收URL is {url}",
+                "如果已有账号授权，请用微信给其中一个账号发一条消息，然后重新查看；仍然没有时，请在微信开放平台\
+                 （第三方平台，开发资料）核对：消息与事件接收URL 必须是 {url}，其中 $APPID$ 原样填写",
+                "if an account is authorized, send it a message in WeChat and check again. If none arrives, check in \
+                 WeChat's console (第三方平台, 开发资料) that 消息与事件接收URL is {url}, with $APPID$ literally",
             )
         })
     }

@@ -132,7 +132,7 @@ fn of_accounts_and_what_waits() -> Vec<Told> {
             "1 push event waiting, the oldest for 30 minutes",
             "1 条推送等待处理，最早的已等待 30",
         ),
-        (last_message(None).into(), Verdict::Skipped, "arrived in the last 90 days", "最近 90 天没有收到"),
+        (last_message(None).into(), Verdict::Unknown, "is known of the last 90 days", "最近 90 天没有任何账号"),
         (last_message(Some(3)).into(), ok, "last arrived 3 minutes ago", "消息或事件：3 分钟前"),
         (inbox(2, Some(31), 0).into(), warning, "2 push events waiting", "2 条推送等待处理"),
         (inbox(2, None, 0).into(), ok, "2 push events waiting", "2 条推送等待处理"),

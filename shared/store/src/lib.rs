@@ -105,7 +105,9 @@ pub use self::last_failure::LastFailure;
 pub use self::lease::{Lease, LeaseTerm};
 pub use self::link::{Bound, BoundBy, Link, LinkPlace, LinkRequest, LinkStatus, Links};
 pub use self::message::{MESSAGE_MEMORY, MessageClaim, MessageState, Messages, WaitingMessage};
-pub use self::message_arrival::{MESSAGE_ARRIVAL_KEPT, MessageArrivals, MessagesOf};
+pub use self::message_arrival::{
+    ACCOUNT_ARRIVALS_EVERY, MESSAGE_ARRIVAL_KEPT, MessageArrivals, PLATFORM_ARRIVALS_EVERY,
+};
 pub use self::mint::{MAX_MINTS, MAX_MINTS_PER_HOUR, MintCount, MintRefused};
 pub use self::operator::{
     CONSOLE_ITSELF, OPERATOR_ATTRIBUTES, Operator, OperatorError, OperatorPage, OperatorRequest, Operators, Rights,

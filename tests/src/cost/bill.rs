@@ -79,7 +79,8 @@ impl Pricing<'_> {
         let of_account = ["account", "details", "details, state", "details, reference"]
             .iter()
             .map(|kind| month.counted.item(kind) + index_entry + 2.0 * per_item);
-        let stored = (month.platform.accounts * of_account.sum::<f64>()
+        let arrivals = month.counted.item("message-arrival") + per_item;
+        let stored = (month.platform.accounts * (of_account.sum::<f64>() + arrivals)
             + messages_kept * (month.counted.item(message) + per_item))
             / GB;
         let [writes, reads] = if month.platform.provisioned {

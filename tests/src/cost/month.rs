@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use base::ids::AppId;
 use platform::schedule::{AUTHORIZER_MARGIN, JITTER};
-use store::MessagesOf;
+use store::{ACCOUNT_ARRIVALS_EVERY, PLATFORM_ARRIVALS_EVERY};
 use token_refresher::Settings;
 use wechat::api::LIST_PAGE;
 
@@ -124,22 +123,22 @@ impl<'a> Month<'a> {
         (of(flow::RENEW_ACCOUNTS) - of(flow::RENEW)) / f64::from(ACCOUNTS)
     }
 
-    /// Notes that messages arrive, one write each, which most messages do without: each account's and the platform's.
-    fn notes_of_arrivals(&self) -> f64 {
+    /// Writes of when messages last arrived: those of each account and those of the platform.
+    fn noted_arrivals(&self) -> f64 {
         let most = |every: Duration| SECONDS / every.as_secs_f64();
         let Platform { accounts, messages, .. } = self.platform;
-        let account = AppId::parse("wx1").unwrap();
-        accounts * messages.min(most(MessagesOf::Account(&account).noted_every()))
-            + self.messages.min(most(MessagesOf::Platform.noted_every()))
+        accounts * messages.min(most(ACCOUNT_ARRIVALS_EVERY)) + self.messages.min(most(PLATFORM_ARRIVALS_EVERY))
     }
 
     pub(super) fn writes(&self) -> Units {
-        let notes = self.notes_of_arrivals();
-        Units { all: self.total(|flow| flow.used.writes) + notes, index: self.total(|flow| flow.used.index_writes) }
+        let noted = self.noted_arrivals();
+        Units { all: self.total(|flow| flow.used.writes) + noted, index: self.total(|flow| flow.used.index_writes) }
     }
 
     pub(super) fn reads(&self) -> Units {
-        Units { all: self.total(|flow| flow.used.reads), index: self.total(|flow| flow.used.index_reads) }
+        // What a process remembers of an account ends with it: at most, each message looks when the last one arrived.
+        let looks = self.messages / 2.0;
+        Units { all: self.total(|flow| flow.used.reads) + looks, index: self.total(|flow| flow.used.index_reads) }
     }
 
     pub(super) fn requests(&self) -> f64 {

@@ -140,7 +140,7 @@ const ON_ITEMS: [Grant; 71] = [
     ("AccountApiRole", &["UpdateItem"], &["*#key-event#*"]),
     ("AccountApiRole", &["UpdateItem"], &["*#runs#request"]),
     ("AccountPushRole", &["GetItem"], &["*#details#*"]),
-    ("AccountPushRole", &["GetItem"], &["*#message#*", "*#release-check#*", "*#user-name#*"]),
+    ("AccountPushRole", &["GetItem"], &["*#message#*", "*#message-arrival#*", "*#release-check#*", "*#user-name#*"]),
     ("AccountPushRole", &["PutItem"], &["*#inbox#*"]),
     ("AccountPushRole", &["UpdateItem"], &["*#message#*", "*#message-arrival#*", "*#release-check#*"]),
     ("OauthCallbackRole", &["GetItem"], &["*#ticket"]),

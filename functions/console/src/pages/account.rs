@@ -13,7 +13,7 @@ use diagnosis::codes::{self, Explanation};
 use diagnosis::words::{account_status, change, permission, state_meaning};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use store::{AccountState, CountedFailure, KnownAccount, LinkStatus, Links, MessagesOf, PastEvent};
+use store::{AccountState, CountedFailure, KnownAccount, LinkStatus, Links, PastEvent};
 
 use super::arrivals::Push;
 use super::links;
@@ -258,7 +258,7 @@ async fn shown(
         items.outbox.history(appid, SHOWN, None),
         items.arrivals.of_account(appid, SHOWN, None),
         items.failed_calls.page(Some(appid.as_str()), now.minus(FAILED_SINCE), SHOWN, None),
-        items.message_arrivals.last(MessagesOf::Account(appid), now),
+        items.message_arrivals.last(Some(appid), now),
     )?;
     let account = account.ok_or(Trouble::Unknown(Thing::Account))?;
     let details = &account.details;

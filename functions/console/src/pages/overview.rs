@@ -238,7 +238,7 @@ const fn class(verdict: Verdict) -> &'static str {
         Verdict::Ok => "good",
         Verdict::Warning => "warn",
         Verdict::Wrong => "bad",
-        Verdict::Skipped => "",
+        Verdict::Skipped | Verdict::Unknown => "",
     }
 }
 

@@ -143,7 +143,7 @@ async fn why_does_this_merchant_get_no_messages_when_none_was_pushed() {
         "{page}"
     );
     let setup = stage.see(&operator, "/console/setup").await.text;
-    for shown in ["no account&#39;s messages or events have arrived", "send it a message in WeChat"] {
+    for shown in ["no message or event of an account is known", "send it a message in WeChat", "Unknown"] {
         assert!(setup.contains(shown), "{shown}: {setup}");
     }
     let shop = world.simulator.account(&stage.account).unwrap();

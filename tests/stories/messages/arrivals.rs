@@ -42,7 +42,7 @@ async fn arrivals_are_stored_and_most_messages_write_nothing_for_it() {
     assert_eq!((last(&world, Some(&shop)).await, last(&world, None).await), (Some(first), Some(world.now())));
 
     // Another process reads before it writes, and goes on from there.
-    world.pass(ACCOUNT_ARRIVALS_EVERY - PLATFORM_ARRIVALS_EVERY - MINUTE);
+    world.pass(ACCOUNT_ARRIVALS_EVERY.saturating_sub(PLATFORM_ARRIVALS_EVERY + MINUTE));
     world.receive_messages_with(account_push::router(world.reception(None))).await;
     assert_eq!(writes(&world, &shop).await, 2);
     assert_eq!(last(&world, Some(&shop)).await, Some(first));

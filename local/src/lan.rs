@@ -33,10 +33,25 @@ pub(crate) fn address(args: &Args, public_url: Option<&str>) -> anyhow::Result<O
     }
     let found = || outward().context("this machine's address in the network is not known: name it with --lan=ADDRESS");
     let address = chosen.map_or_else(found, Ok)?;
-    if address.is_unspecified() || address.is_multicast() {
-        anyhow::bail!("--lan takes one address of this machine, such as --lan=192.168.1.7")
+    if !is_of_a_network(address) {
+        anyhow::bail!(
+            "--lan takes this machine's address in a private network, such as --lan=192.168.1.7, not {address}"
+        )
     }
     Ok(Some(address))
+}
+
+/// Whether only machines in the same network reach an address: pages without TLS are nothing for the internet.
+const fn is_of_a_network(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let [first, second, ..] = address.octets();
+            let is_shared = first == 100 && second & 0b1100_0000 == 64;
+            let is_own_loopback = address.is_loopback() && !matches!(address, Ipv4Addr::LOCALHOST);
+            address.is_private() || address.is_link_local() || is_shared || is_own_loopback
+        }
+        IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
+    }
 }
 
 /// The address from which this machine reaches others.

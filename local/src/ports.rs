@@ -24,7 +24,7 @@ pub enum BindError {
         option: &'static str,
     },
     /// The address does not belong to this machine.
-    #[error("{0} is not an address of this machine: choose another with --bind")]
+    #[error("{0} is not an address of this machine: choose one that it has, with --bind or --lan=ADDRESS")]
     ForeignAddress(IpAddr),
     /// Anything else.
     #[error("cannot listen on {address}: {source}")]

@@ -156,7 +156,7 @@ async fn a_return_without_exactly_one_usable_code_stores_nothing() {
         back.set_query(Some(query));
         let refused = browser.open(&back).await;
         assert_eq!(refused.status, 400, "{query}");
-        assert!(refused.text.contains("Something is missing"), "{}", refused.text);
+        assert!(refused.text.contains("The authorization code is missing"), "{}", refused.text);
     }
     assert_eq!(world.items().await, before);
 }

@@ -65,7 +65,7 @@ async fn a_code_that_brings_nothing_leads_back_to_the_link() {
     let browser = Browser::on_computer();
     let failed = browser.open(&browser.press(&link).await.way_back("queryauthcode@@@made-up")).await;
     assert!(
-        failed.text.contains("<main class=\"failure\">") && failed.text.contains("Not authorized"),
+        failed.text.contains("<main class=\"failure\">") && failed.text.contains("Authorization not completed"),
         "{}",
         failed.text
     );

@@ -138,7 +138,7 @@ async fn completed(
         link = %target.link, status = outcome.as_str(),
         "a merchant came back through link {}: {}", target.link, outcome.as_str()
     );
-    Ok(outcome::answer(service, &details, &target, &outcome, language).await?)
+    Ok(outcome::answer(service, &details, &target, &outcome, language, bound).await?)
 }
 
 /// The page that says why a return was not taken in. `link` is where the merchant can begin again.

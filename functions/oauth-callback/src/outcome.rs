@@ -5,6 +5,7 @@ use base::ids::{AppId, LinkId};
 use http::StatusCode;
 use runtime::config::ReturnOrigins;
 use store::Details;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 use web::{AccountCard, Button, InternalError, Language, see_other};
 
@@ -55,6 +56,7 @@ pub(crate) async fn answer(
     target: &ReturnTarget,
     outcome: &Outcome,
     language: Language,
+    bound: Instant,
 ) -> Result<Response, InternalError> {
     if let Some(stored) = &target.return_url {
         if let Some(url) = return_url(stored, &service.0.config.return_origins, &target.link, outcome) {
@@ -69,7 +71,9 @@ pub(crate) async fn answer(
     let card = match outcome.account().filter(|_| target.ours) {
         Some(account) => {
             let asker = target.requester_name.as_deref().or(service.0.config.provider.name.as_deref());
-            Some(AccountCard::read(details, account, &AccountCard::authorized(language, asker)).await)
+            let line = AccountCard::authorized(language, asker);
+            let card = timeout_at(bound, AccountCard::read(details, account, &line)).await;
+            Some(card.unwrap_or_else(|_| AccountCard::of(None, account.as_str(), &line)))
         }
         None => None,
     };
@@ -77,7 +81,7 @@ pub(crate) async fn answer(
     let again = Button { label: texts::open_again(language), url: &again };
     let message = match outcome {
         Outcome::Authorized(_) if target.ours => texts::authorized(language),
-        Outcome::Authorized(_) => texts::received(language),
+        Outcome::Authorized(_) => texts::received(language).with(again).asking(),
         Outcome::Pending => texts::pending(language),
         Outcome::LinkUsed(_) => texts::link_used(language).asking(),
         Outcome::LinkCancelled(_) => texts::link_cancelled(language).asking(),

@@ -31,7 +31,7 @@ async fn a_return_without_exactly_one_usable_code_is_refused() {
     for query in ["", "?expires_in=600", "?auth_code=", "?auth_code=a&auth_code=b", "?auth_code=a%20b"] {
         let (status, page) = answer(&format!("{CALLBACK}{query}"), "en").await;
         assert_eq!(status, 400, "{query}");
-        assert!(page.contains("Something is missing"), "{page}");
+        assert!(page.contains("The authorization code is missing"), "{page}");
     }
 }
 
@@ -40,7 +40,7 @@ async fn ids_that_no_attempt_has_are_unknown() {
     for uri in ["/authorize/x/callback/0123456789abcdefABCDE-?auth_code=a", "/authorize/%FF/callback/x?auth_code=a"] {
         let (status, page) = answer(uri, "zh").await;
         assert_eq!(status, 404, "{uri}");
-        assert!(page.contains("授权已失效"), "{page}");
+        assert!(page.contains("本次授权操作已过期"), "{page}");
     }
 }
 

@@ -22,9 +22,9 @@ message! {
     received,
     Success,
     "已收到授权",
-    "请返回您开始操作的页面继续。",
+    "请返回您开始操作的页面，或打开授权链接查看结果。",
     "Authorization received",
-    "Return to the page where you started.",
+    "Return to the page where you started, or open the link to see the result.",
 }
 
 message! {
@@ -32,10 +32,10 @@ message! {
     pending,
     Waiting,
     "正在处理授权",
-    "已收到您的授权，正在等待微信返回账号信息，将在几分钟内生效。您可以关闭此页面，无需重复操作。",
+    "已收到您的授权，正在处理，通常几分钟内完成。您可以关闭此页面，请勿重复授权；稍后打开授权链接即可查看结果。",
     "Authorization in progress",
-    "Your authorization was received. WeChat has not said yet which account it is for; it takes effect within a few \
-     minutes. You can close this page: there is nothing left to do.",
+    "Your authorization was received and is being processed, which usually takes a few minutes. You can close this \
+     page; do not authorize again. Open the link later to see the result.",
 }
 
 message! {
@@ -54,7 +54,7 @@ message! {
     link_cancelled,
     Warning,
     "已授权，但链接已取消",
-    "服务商在此期间取消了此链接。请联系服务商确认是否还需要其他操作；您也可以在微信公众平台取消授权。",
+    "在您授权期间，服务商取消了此链接。请联系服务商确认是否还需要其他操作；您也可以在微信公众平台取消授权。",
     "Authorized, but the link was cancelled",
     "Whoever sent the link has cancelled it in the meantime. Ask them whether there is anything left to do; you can \
      also withdraw the authorization in WeChat's console (mp.weixin.qq.com).",
@@ -77,7 +77,7 @@ message! {
     Failure,
     "授权未完成",
     "微信返回的授权码已过期或已被使用。请重新打开链接再试一次。",
-    "Not authorized",
+    "Authorization not completed",
     "The authorization code from WeChat has expired or was already used. Open the link and try again.",
 }
 
@@ -87,7 +87,7 @@ message! {
     Warning,
     "授权信息不完整",
     "此地址缺少微信返回的授权码。请重新打开授权链接再试一次。",
-    "Something is missing",
+    "The authorization code is missing",
     "This address lacks the authorization code that WeChat adds to it. Open the authorization link and try again.",
 }
 
@@ -95,10 +95,10 @@ message! {
     /// No such link or attempt.
     unknown,
     Warning,
-    "授权已失效",
+    "本次授权操作已过期",
     "此次授权的记录已过期或不存在。请重新打开授权链接再试一次，或向服务商索取新的链接。",
-    "This authorization is not known",
-    "It has expired, or there never was one. Open the authorization link and try again, or ask whoever sent it for a \
+    "This authorization attempt has expired",
+    "We have no record of it any more. Open the authorization link and try again, or ask whoever sent it for a \
      new one.",
 }
 

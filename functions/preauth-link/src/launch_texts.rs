@@ -37,7 +37,7 @@ impl Wanted {
         let (chinese, english) = match self {
             Self::OfficialAccount => ("公众号授权", "Authorize your official account"),
             Self::MiniProgram => ("小程序授权", "Authorize your mini program"),
-            Self::Either => ("公众号与小程序授权", "Authorize your account"),
+            Self::Either => ("公众号或小程序授权", "Authorize your account"),
             Self::Promoter => ("小程序推客授权", "Authorize your account"),
             Self::Channels => ("视频号授权", "Authorize your Channels account"),
             Self::Any => ("账号授权", "Authorize your account"),

@@ -135,8 +135,7 @@ fn button(
     language: Language,
 ) -> Result<Response, InternalError> {
     let texts = texts::button(language);
-    let head_img = details.profile.as_ref().and_then(|profile| profile.head_img.as_deref());
-    let account = AccountCard::new(name(details).unwrap_or(texts.nameless), head_img, texts.asks);
+    let account = AccountCard::of(details.profile.as_ref(), texts.nameless, texts.asks);
     let cancel = request.returning(&Outcome::Denied);
     let body = ButtonBody { texts, account, wechat: wechat.as_str(), cancel: cancel.as_str() };
     service.pages().page(StatusCode::OK, language, texts.title, &body)
@@ -158,5 +157,5 @@ fn open_in_wechat(
 }
 
 fn name(details: &AccountDetails) -> Option<&str> {
-    details.profile.as_ref()?.nick_name.as_deref()
+    details.profile.as_ref()?.nick_name.as_deref().filter(|name| !name.trim().is_empty())
 }

@@ -120,7 +120,16 @@ impl Details {
     pub async fn get_item(&self, authorizer: &AppId) -> Result<Option<AccountDetails>, StoreError> {
         Ok(self.0.get(self.0.details(authorizer)).await?.map(AccountDetails::read))
     }
+
+    /// The profile alone, for a function that may read nothing else. One read.
+    pub async fn profile(&self, authorizer: &AppId) -> Result<Option<Profile>, StoreError> {
+        let details = self.0.read(self.0.details(authorizer), &PROFILE_ATTRIBUTES).await?.map(AccountDetails::read);
+        Ok(details.and_then(|details| details.profile))
+    }
 }
+
+/// The attributes of an account's details that [`Details::profile`] reads.
+pub const PROFILE_ATTRIBUTES: [&str; 1] = [PROFILE];
 
 /// Whether an account's profile may be read now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

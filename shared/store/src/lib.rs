@@ -88,7 +88,7 @@ pub use self::browser::{
 pub use self::check_file::{CheckFile, CheckFileOrigin, CheckFilePage, CheckFiles, MAX_CHECK_FILES, NewCheckFile};
 pub use self::churn::{Churn, ChurnLog, ChurnPage, ChurnPlace, ChurnedAccount};
 pub use self::claim::{Arrival, Binding, ClaimKey, Claimed, ClaimedCode, ClaimedGrant, Claims, CodeDigest};
-pub use self::details::{AccountDetails, DETAILS_SORT, Details, GrantOrigin, ProfileReading};
+pub use self::details::{AccountDetails, DETAILS_SORT, Details, GrantOrigin, PROFILE_ATTRIBUTES, ProfileReading};
 pub use self::failed_call::{CountedFailure, FAILED_CALLS_KEPT, FailedCall, FailedCalls, FailurePage, FailurePlace};
 pub use self::health::{Health, HealthRecords, ScheduledTask};
 pub use self::inbox::{

@@ -62,7 +62,7 @@ async fn a_return_without_exactly_one_code_and_one_of_no_attempt_are_refused() {
     for query in ["", "expires_in=600", "auth_code=a&auth_code=b", "auth_code=a&auth%5Fcode=a"] {
         let answer = function.request(&merchant.back.clone().query(query)).await;
         assert_eq!(answer.status, 400, "{query}: {answer:?}");
-        assert!(answer.body.contains("Something is missing"), "{answer:?}");
+        assert!(answer.body.contains("The authorization code is missing"), "{answer:?}");
     }
     let path = format!("/authorize/{}/callback/0123456789abcdefABCDE-", merchant.link.id);
     let unknown = function.request(&HttpEvent::new("GET", &path).route(ROUTE).query("auth_code=a")).await;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use store::{
     DUE_INDEX, INTRODUCED, KNOWN_BROWSER_ATTRIBUTES, LABEL_ATTRIBUTES, LIST_INDEX, OPERATOR_ATTRIBUTES,
-    STANDING_ATTRIBUTES, STATUS_ATTRIBUTES,
+    PROFILE_ATTRIBUTES, STANDING_ATTRIBUTES, STATUS_ATTRIBUTES,
 };
 
 use super::{FUNCTIONS, deployed, functions, many, of_type, properties, template, text};
@@ -341,6 +341,14 @@ fn the_role_of_messages_reads_what_businesses_said_of_accounts_and_nothing_else_
     let template = template();
     let condition =
         condition_on_attributes(&template, "AccountPushRole", "dynamodb:GetItem", "*#details#*", LABEL_ATTRIBUTES);
+    assert_eq!(condition["StringEqualsIfExists"], json!({ "dynamodb:Select": "SPECIFIC_ATTRIBUTES" }));
+}
+
+#[test]
+fn the_role_of_links_reads_an_accounts_profile_and_no_other_detail() {
+    let template = template();
+    let (role, key) = ("PreauthLinkRole", "*#details#*");
+    let condition = condition_on_attributes(&template, role, "dynamodb:GetItem", key, PROFILE_ATTRIBUTES);
     assert_eq!(condition["StringEqualsIfExists"], json!({ "dynamodb:Select": "SPECIFIC_ATTRIBUTES" }));
 }
 

@@ -41,15 +41,16 @@ impl ProviderConfig {
     }
 }
 
-/// Checks a line of text for people. CloudFormation reads Chinese correctly but displays it as question marks: a value
-/// that was copied from its console no longer contains letters.
+/// Checks a line of text for people. CloudFormation uses Chinese correctly but displays it as question marks, and a value
+/// that was copied from its console is lost. The template's patterns refuse the same values, since a function that does
+/// not start for a name would take no authorization.
 fn text(value: &str) -> Result<String, &'static str> {
     let text = value.trim();
     if text.chars().any(char::is_control) || text.chars().count() > LONGEST_TEXT {
         return Err("it must be one line of at most 60 characters");
     }
-    if !text.chars().any(char::is_alphanumeric) {
-        return Err("it must contain letters or digits (a value of question marks has lost its Chinese characters)");
+    if text.is_empty() || text.contains("??") {
+        return Err("it must be a text (a value of question marks has lost its Chinese characters: enter them again)");
     }
     Ok(text.to_owned())
 }
@@ -186,6 +187,9 @@ mod tests {
     fn what_no_page_can_show_is_refused_by_name() {
         for (name, bad) in [
             ("PROVIDER_NAME", "????"),
+            ("PROVIDER_NAME", "??Tech"),
+            ("PROVIDER_NAME", " "),
+            ("PROVIDER_CONTACT", "???example-help"),
             ("PROVIDER_NAME", "two\nlines"),
             ("PROVIDER_CONTACT", "\u{7}1234567"),
             ("PROVIDER_LOGO_URL", "http://example.com/logo.png"),

@@ -4,6 +4,7 @@ use askama::Template;
 use base::ids::AppId;
 use base::language::Language;
 use store::Details;
+use wechat::api::Profile;
 
 use super::picture;
 
@@ -70,8 +71,7 @@ pub struct AccountCard {
 
 impl AccountCard {
     /// A card with the picture at this address, if the address is one of WeChat's.
-    #[must_use]
-    pub fn new(name: &str, head_img: Option<&str>, line: &str) -> Self {
+    fn new(name: &str, head_img: Option<&str>, line: &str) -> Self {
         let picture = head_img.and_then(picture).map(String::from);
         Self { name: name.trim().to_owned(), picture, line: line.to_owned() }
     }
@@ -79,15 +79,20 @@ impl AccountCard {
     /// The card of an account. It shows the appid if the name is unknown or cannot be read, so that no page fails
     /// because of that. One read.
     pub async fn read(details: &Details, account: &AppId, line: &str) -> Self {
-        let details = details.get_item(account).await.unwrap_or_else(|error| {
+        let profile = details.profile(account).await.unwrap_or_else(|error| {
             tracing::warn!(authorizer = %account, "a page shows account {account} without its name: {error}");
             None
         });
-        let profile = details.and_then(|details| details.profile);
-        let text = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
-        let name = profile.as_ref().and_then(|profile| text(&profile.nick_name));
-        let head_img = profile.as_ref().and_then(|profile| text(&profile.head_img));
-        Self::new(name.as_deref().unwrap_or(account.as_str()), head_img.as_deref(), line)
+        Self::of(profile.as_ref(), account.as_str(), line)
+    }
+
+    /// The card of an account with this profile, which is called `nameless` if that has no name.
+    #[must_use]
+    pub fn of(profile: Option<&Profile>, nameless: &str, line: &str) -> Self {
+        let text = |text: &'_ Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+        let name = profile.and_then(|profile| text(&profile.nick_name));
+        let head_img = profile.and_then(|profile| text(&profile.head_img));
+        Self::new(name.as_deref().unwrap_or(nameless), head_img.as_deref(), line)
     }
 
     /// The line on the card of an authorized account: for whom the merchant has authorized it, if that has a name.

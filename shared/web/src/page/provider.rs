@@ -63,7 +63,7 @@ impl<'a> Footer<'a> {
         let is_merchant = reader == Reader::Merchant;
         let name = provider.name.as_deref().filter(|_| !is_merchant).map(|name| match language {
             Language::Chinese => format!("技术支持：{name}"),
-            Language::English => format!("Service by {name}"),
+            Language::English => format!("Powered by {name}"),
         });
         let contact = provider.contact.as_ref().filter(|_| is_merchant && !is_contact_shown);
         let contact = contact.map(|contact| ContactLine {

@@ -15,14 +15,8 @@ const CAPACITY: usize = 10_000;
 const RETRY: Duration = Duration::from_mins(1);
 
 /// When the next arrival of each account, and of the platform, is to be stored.
-#[derive(Clone)]
-pub(crate) struct ArrivalMemory(Memory<Option<AppId>, Timestamp>);
-
-impl Default for ArrivalMemory {
-    fn default() -> Self {
-        Self(Memory::of(CAPACITY))
-    }
-}
+#[derive(Clone, Default)]
+pub(crate) struct ArrivalMemory(Memory<Option<AppId>, Timestamp, CAPACITY>);
 
 impl ArrivalMemory {
     /// Stores that a message to the platform has arrived, and that it was sent to `account`.

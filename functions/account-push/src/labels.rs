@@ -16,14 +16,8 @@ const CAPACITY: usize = 1_000;
 const LIFE: Duration = Duration::from_mins(5);
 
 /// The labels of accounts that this process has read, and when.
-#[derive(Clone)]
-pub(crate) struct LabelMemory(Memory<AppId, (Arc<Labels>, Timestamp)>);
-
-impl Default for LabelMemory {
-    fn default() -> Self {
-        Self(Memory::of(CAPACITY))
-    }
-}
+#[derive(Clone, Default)]
+pub(crate) struct LabelMemory(Memory<AppId, (Arc<Labels>, Timestamp), CAPACITY>);
 
 impl LabelMemory {
     /// The labels of an account. Costs one read unless they are remembered.

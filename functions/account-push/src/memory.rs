@@ -4,33 +4,32 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A bounded map, shared by its clones. When it is full, everything is forgotten, and learned again as it is needed.
-pub(crate) struct Memory<K, V> {
-    capacity: usize,
-    values: Arc<Mutex<HashMap<K, V>>>,
-}
+/// A map of at most `CAPACITY` values, shared by its clones. When it is full, everything is forgotten, and learned again
+/// as it is needed.
+pub(crate) struct Memory<K, V, const CAPACITY: usize>(Arc<Mutex<HashMap<K, V>>>);
 
-impl<K, V> Clone for Memory<K, V> {
+impl<K, V, const CAPACITY: usize> Clone for Memory<K, V, CAPACITY> {
     fn clone(&self) -> Self {
-        Self { capacity: self.capacity, values: Arc::clone(&self.values) }
+        Self(Arc::clone(&self.0))
     }
 }
 
-impl<K: Hash + Eq, V: Clone> Memory<K, V> {
-    /// A memory of at most `capacity` values.
-    pub(crate) fn of(capacity: usize) -> Self {
-        Self { capacity, values: Arc::default() }
+impl<K, V, const CAPACITY: usize> Default for Memory<K, V, CAPACITY> {
+    fn default() -> Self {
+        Self(Arc::default())
     }
+}
 
+impl<K: Hash + Eq, V: Clone, const CAPACITY: usize> Memory<K, V, CAPACITY> {
     /// The value of a key, if it is remembered.
     pub(crate) fn get(&self, key: &K) -> Option<V> {
-        self.values.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
     /// Remembers the value of a key.
     pub(crate) fn put(&self, key: K, value: V) {
-        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-        if values.len() >= self.capacity && !values.contains_key(&key) {
+        let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if values.len() >= CAPACITY && !values.contains_key(&key) {
             values.clear();
         }
         values.insert(key, value);
@@ -43,7 +42,7 @@ mod tests {
 
     #[test]
     fn a_full_memory_forgets_everything_and_goes_on() {
-        let memory = Memory::of(2);
+        let memory = Memory::<_, _, 2>::default();
         for (key, value) in [(1, 'a'), (2, 'b'), (2, 'c')] {
             memory.put(key, value);
         }

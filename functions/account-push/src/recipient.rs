@@ -21,14 +21,8 @@ const CAPACITY: usize = 10_000;
 const LOOKS: u32 = 4;
 
 /// The original ids of accounts that this process has seen.
-#[derive(Clone)]
-pub(crate) struct RecipientCheck(Memory<AppId, String>);
-
-impl Default for RecipientCheck {
-    fn default() -> Self {
-        Self(Memory::of(CAPACITY))
-    }
-}
+#[derive(Clone, Default)]
+pub(crate) struct RecipientCheck(Memory<AppId, String, CAPACITY>);
 
 impl RecipientCheck {
     /// Checks whether `authorizer` is the account that is called `user_name`. While its name is not known, looks again,

@@ -195,11 +195,6 @@ pub(crate) const fn kind(kind: AccountKind, language: Language) -> &'static str 
     }
 }
 
-/// What is shown in the place of an account's picture that is missing or cannot be loaded.
-pub(crate) fn initial(name: &str) -> String {
-    name.chars().next().map(String::from).unwrap_or_default()
-}
-
 /// The address of an account's picture, if it is one of WeChat's.
 pub(crate) fn picture(address: Option<&str>) -> Option<String> {
     web::picture(address?).map(Url::into)

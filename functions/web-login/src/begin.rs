@@ -157,5 +157,5 @@ fn open_in_wechat(
 }
 
 fn name(details: &AccountDetails) -> Option<&str> {
-    details.profile.as_ref()?.nick_name.as_deref().filter(|name| !name.trim().is_empty())
+    details.profile.as_ref()?.name()
 }

@@ -172,7 +172,7 @@ async fn read(body: Body) -> (Body, Vec<u8>) {
     (Body::from(bytes.clone()), bytes.into())
 }
 
-/// The credential of a library; `None` if there is none where a library would send it.
+/// The credential that a client library sent; `None` if it sent none.
 fn presented(sent: &SentParameters<'_>, may_have_secret: bool, target: &str) -> Option<Presented> {
     let tokens = sent.all(&TOKENS);
     if let [token, others @ ..] = tokens.as_slice() {

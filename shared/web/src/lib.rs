@@ -39,8 +39,8 @@ pub use internal_error::InternalError;
 pub use language::AcceptLanguage;
 pub use members::{BODY_LIMIT, BodyError, Members, Parameters, QueryError};
 pub use page::{
-    AccountCard, Button, FormTargets, Message, ONE_YEAR_OVER_TLS, Pages, Reader, Tone, picture, picture_sources,
-    see_other,
+    AccountCard, Button, FormTargets, Message, ONE_YEAR_OVER_TLS, Pages, Reader, Tone, initial, picture,
+    picture_sources, see_other,
 };
 pub use paging::{Cursor, PageSize};
 pub use problem::{Problem, ProblemKind};

@@ -84,6 +84,12 @@ pub fn picture(address: &str) -> Option<Url> {
     Some(url)
 }
 
+/// What is shown in the place of the picture of an account with this name, while it is missing or cannot be loaded.
+#[must_use]
+pub fn initial(name: &str) -> String {
+    name.chars().next().into_iter().collect()
+}
+
 /// The sources of such pictures for a content security policy.
 #[must_use]
 pub fn picture_sources() -> String {

@@ -26,7 +26,7 @@ const FRESH: Duration = Duration::from_mins(5);
 /// The least time between two reads that doubts cause, so that forged pushes cannot cause many.
 const REREAD: Duration = Duration::from_mins(1);
 
-/// The least time between two reads while there is no secret at all: short, since nothing works meanwhile.
+/// The minimum time between two reads while no secret is known. It is short, since nothing works without one.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// The platform's secret, shared by all requests of one process.

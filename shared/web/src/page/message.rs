@@ -6,7 +6,7 @@ use base::language::Language;
 use store::Details;
 use wechat::api::Profile;
 
-use super::picture;
+use super::{initial, picture};
 
 /// The tone of a page, shown by its icon and colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,10 +89,8 @@ impl AccountCard {
     /// The card of an account with this profile, which is called `nameless` if that has no name.
     #[must_use]
     pub fn of(profile: Option<&Profile>, nameless: &str, line: &str) -> Self {
-        let text = |text: &'_ Option<String>| text.clone().filter(|text| !text.trim().is_empty());
-        let name = profile.and_then(|profile| text(&profile.nick_name));
-        let head_img = profile.and_then(|profile| text(&profile.head_img));
-        Self::new(name.as_deref().unwrap_or(nameless), head_img.as_deref(), line)
+        let head_img = profile.and_then(|profile| profile.head_img.as_deref());
+        Self::new(profile.and_then(Profile::name).unwrap_or(nameless), head_img, line)
     }
 
     /// The line on the card of an authorized account: for whom the merchant has authorized it, if that has a name.
@@ -108,7 +106,7 @@ impl AccountCard {
 
     /// The character that is shown until the picture has been loaded, or if it cannot be loaded.
     fn initial(&self) -> String {
-        self.name.chars().next().into_iter().collect()
+        initial(&self.name)
     }
 }
 

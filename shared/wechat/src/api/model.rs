@@ -233,6 +233,12 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// The name, if people can read it: it may also be blank.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.nick_name.as_deref().filter(|name| !name.trim().is_empty())
+    }
+
     fn read(info: Answer<'_>) -> Self {
         let text = |name| info.words(name);
         let id = |name| info.object(name).and_then(|object| object.number("id"));

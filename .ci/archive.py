@@ -19,7 +19,8 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ARCHITECTURES = ("arm64", "x86_64")
+# Their numbers in the header of a program, ELF's e_machine.
+ARCHITECTURES = {"arm64": 183, "x86_64": 62}
 
 # Files of the repository that the archive has as they are.
 COPIED = ("CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT")
@@ -48,6 +49,14 @@ def code_of(text):
 def samconfig(text):
     """samconfig.toml without the options of `sam build`."""
     return re.sub(r"^\[default\.build\..*\n(?:(?!\[).*\n)*", "", text, flags=re.M)
+
+
+def check_machine(path, architecture):
+    """Refuses a binary that processors of this architecture cannot run."""
+    with open(path, "rb") as binary:
+        header = binary.read(20)
+    if header[:4] != b"\x7fELF" or int.from_bytes(header[18:20], "little") != ARCHITECTURES[architecture]:
+        sys.exit(f"{path} is no program for {architecture}")
 
 
 def zipped(binary):
@@ -96,6 +105,9 @@ def packed(name, files, time):
 
 
 def main(version, architecture, built, target):
+    for of in ARCHITECTURES:
+        for path in Path(built, of).glob("*/bootstrap"):
+            check_machine(path, of)
     name = f"wechat-platform-{version}-{architecture}"
     archive = packed(name, contents(version, architecture, Path(built)), int(os.environ["SOURCE_DATE_EPOCH"]))
     Path(target).mkdir(exist_ok=True)

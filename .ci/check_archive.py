@@ -129,6 +129,27 @@ def check_ops(folder):
     link.unlink()
 
 
+def check_machines(folder):
+    """A program for another processor is not packed, nor what is no program."""
+    path = folder / "bootstrap"
+    for architecture, number in archive.ARCHITECTURES.items():
+        path.write_bytes(b"\x7fELF".ljust(18, b"\0") + number.to_bytes(2, "little"))
+        for wanted in archive.ARCHITECTURES:
+            yield from refused(path, wanted, wanted != architecture)
+        path.write_bytes(b"#!/bin/sh\n")
+        yield from refused(path, architecture, True)
+
+
+def refused(path, architecture, expected):
+    try:
+        archive.check_machine(path, architecture)
+        is_refused = False
+    except SystemExit:
+        is_refused = True
+    if is_refused != expected:
+        yield f"a program is {'' if is_refused else 'not '}refused for {architecture}: {path.read_bytes()}"
+
+
 def check_lint(folder):
     command = ["cfn-lint", "--regions", "us-east-1", "--template", folder / "template.yaml"]
     linted = subprocess.run(command, capture_output=True, text=True)
@@ -152,7 +173,7 @@ def main():
             found += check_template(folder, architecture)
             problems += [f"{architecture}: {problem}" for problem in found]
             print(f"{architecture}: {len(list(folder.rglob('*')))} files and folders, {len(content) / 1e6:.1f} MB")
-        problems += check_lint(folder)
+        problems += [*check_lint(folder), *check_machines(Path(scratch))]
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0

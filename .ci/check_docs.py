@@ -10,7 +10,7 @@ import sys
 import unicodedata
 from urllib.parse import unquote
 
-from documents import ROOT, SHELLS, documents
+from documents import ROOT, RUN, SHELLS, STORIES, documents
 
 WIDTH = 120
 
@@ -21,12 +21,8 @@ NEEDS = {
     "slow": "minutes, because it compiles or measures",
 }
 
-# This mark says that .ci/run has the command itself.
+# This mark says that .ci/run has the command itself. Commands without a mark are run as documents.py says.
 IN_CI = "ci"
-
-# All other commands are run: by the story that reads this chapter, or by .ci/run_docs.py.
-STORIES = {("docs/calls.md", "examples"): "tests/stories/documented_calls.rs"}
-RUNNER = ".ci/run_docs.py"
 
 # Where each document of docs/ is listed: for readers of the repository, and for the site.
 INDEXES = ["docs/README.md", "docs/SUMMARY.md"]
@@ -78,7 +74,7 @@ def check_width(found):
 
 
 def check_commands(found):
-    runner, ci = ((ROOT / file).read_text(encoding="utf-8") for file in (RUNNER, ".ci/run"))
+    ci = (ROOT / ".ci/run").read_text(encoding="utf-8")
     for path, document in found.items():
         for block in document.blocks:
             here = f"{path}:{block.line}"
@@ -92,9 +88,9 @@ def check_commands(found):
                 yield from (f"{here}: .ci/run has no {it}" for it in block.text.splitlines() if it not in ci)
             elif not block.marks:
                 story = STORIES.get((path, block.chapter))
-                by = (ROOT / story).read_text(encoding="utf-8") if story else runner
-                if path not in by:
-                    yield f"{here}: {story or RUNNER} does not run it: add {path} there, or a mark for what it needs"
+                if path not in ((ROOT / story).read_text(encoding="utf-8") if story else RUN):
+                    by = story or ".ci/run_docs.py"
+                    yield f"{here}: {by} does not run it: add {path} there, or a mark for what it needs"
 
 
 CHECKS = [check_links, check_indexes, check_width, check_commands]

@@ -12,6 +12,22 @@ ROOT = Path(__file__).resolve().parent.parent
 # Languages of the blocks that hold commands.
 SHELLS = {"sh", "console"}
 
+# The documents whose commands .ci/run_docs.py runs, in this order.
+RUN = [
+    "README.md",
+    "README.zh-CN.md",
+    "docs/sdks.md",
+    "docs/calls.md",
+    "docs/clients.md",
+    "docs/business-api.md",
+    "docs/events.md",
+    "docs/first-deployment.md",
+    "docs/first-deployment.zh-CN.md",
+]
+
+# The chapters whose commands a story runs instead.
+STORIES = {("docs/calls.md", "examples"): "tests/stories/documented_calls.rs"}
+
 
 @dataclass
 class Block:

@@ -20,21 +20,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from check_docs import STORIES
-from documents import SHELLS, parse
-
-# In the order in which they are run; a shell keeps its variables to the end of a document.
-DOCUMENTS = [
-    "README.md",
-    "README.zh-CN.md",
-    "docs/sdks.md",
-    "docs/calls.md",
-    "docs/clients.md",
-    "docs/business-api.md",
-    "docs/events.md",
-    "docs/first-deployment.md",
-    "docs/first-deployment.zh-CN.md",
-]
+from documents import RUN, SHELLS, STORIES, parse
 
 # Demo accounts of the simulator, and the address of the pages that its WEB_DOMAINS permits.
 SHOP, PROGRAM, FOLLOWER = "wx0a10000000000001", "wx0b10000000000003", "oFollower1"
@@ -45,7 +31,7 @@ PORTS = ["", "business-", "simulator-", "shop-", "dynamodb-", "secrets-", "event
 ANY_PORTS = [argument for part in PORTS for argument in (f"--{part}port", "0")]
 STARTED = "Ctrl-C ends everything"
 
-# Until a system has started, and until a block has ended, on a machine that may be busy.
+# Seconds until a system has started, a block has ended or a request has its response, on a machine that may be busy.
 PATIENCE = 120
 
 # Before each block: what the shell had exported, and `cargo run`, which ends as soon as everything runs.
@@ -74,33 +60,55 @@ class System:
         self.process = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=self.log, text=True
         )
-        said = ""
-        while STARTED not in said:
-            line = self.process.stdout.readline()
-            assert line, f"it did not start:\n{said}"
-            said += line
-        # A program whose output nobody reads has to stop.
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+        try:
+            said = self.started()
 
-        def find(pattern):
-            return re.search(pattern, said)[1]
+            def find(pattern):
+                found = re.search(pattern, said)
+                assert found, f"it does not say {pattern}:\n{said}"
+                return found[1]
 
-        self.public = find(r"export API=(\S+)/v1 ")
-        self.key = find(r"API_KEY=(\S+)")
-        self.business = find(r"curl (http://127\.0\.0\.1:\d+)/keys")
-        self.simulator = find(r"export WECHAT_API_BASE_URL=(\S+)")
-        self.link = find(r"/authorize/(\S+)")
-        self.component = json.loads((folder / ".local/secret.json").read_text())["component_appid"]
+            self.public = find(r"export API=(\S+)/v1 ")
+            self.key = find(r"API_KEY=(\S+)")
+            self.business = find(r"curl (http://127\.0\.0\.1:\d+)/keys")
+            self.simulator = find(r"export WECHAT_API_BASE_URL=(\S+)")
+            self.link = find(r"/authorize/(\S+)")
+            self.component = json.loads((folder / ".local/secret.json").read_text())["component_appid"]
+        except BaseException:
+            self.end()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def started(self):
+        """What it says while it starts. What it says later is thrown away: it would stop if nobody read it."""
+        output, said = self.process.stdout, ""
+        # Ends a wait for a line that does not come.
+        watchdog = threading.Timer(PATIENCE, self.process.kill)
+        watchdog.start()
+        try:
+            while STARTED not in said:
+                line = output.readline()
+                assert line, f"it did not start:\n{said}"
+                said += line
+        finally:
+            watchdog.cancel()
+        threading.Thread(target=output.read, daemon=True).start()
+        return said
 
     def simulate(self, route, **body):
         request = urllib.request.Request(f"{self.simulator}/_simulator/{route}", json.dumps(body).encode())
         request.add_header("content-type", "application/json")
-        with urllib.request.urlopen(request) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
             return response.read()
 
     def account(self, appid):
         try:
-            with urllib.request.urlopen(f"{self.business}/accounts/{appid}") as response:
+            with urllib.request.urlopen(f"{self.business}/accounts/{appid}", timeout=PATIENCE) as response:
                 return json.load(response)
         except urllib.error.HTTPError:
             return {}
@@ -117,7 +125,10 @@ class System:
 
     def end(self):
         self.process.terminate()
-        self.process.wait()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
         self.log.close()
 
 
@@ -155,7 +166,7 @@ class Shell:
         visitor = ["--location", "--user-agent", "MicroMessenger", "--cookie", jar, "--cookie-jar", jar]
         nowhere = ["--connect-to", "shop.example.com:443:127.0.0.1:1", "--output", os.devnull]
         command = ["curl", "--disable", "--silent", *visitor, *nowhere, "--write-out", "%{url_effective}", begin]
-        came_to = subprocess.run(command, capture_output=True, text=True).stdout
+        came_to = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE).stdout
         code = re.search(r"login_code=([^&]+)", came_to)
         return code[1] if code else f"none: the visitor came to {came_to}"
 
@@ -168,7 +179,7 @@ class Shell:
         text = text.replace("localhost:3010", f"localhost:{self.port}")
         text = text.replace("wx1234567890abcdef", SHOP).replace("LINK_ID", system.link)
         if "if-match" in text:
-            with urllib.request.urlopen(f"{system.business}/accounts/{SHOP}") as response:
+            with urllib.request.urlopen(f"{system.business}/accounts/{SHOP}", timeout=PATIENCE) as response:
                 text = text.replace('"3"', response.headers["etag"])
         if '"login_code"' in text:
             code = self.login_code()
@@ -215,10 +226,9 @@ def main():
     program, problems, count, began = str(Path(sys.argv[1]).resolve()), [], 0, time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        system = System(program, folder)
-        try:
+        with System(program, folder) as system:
             system.authorize()
-            for path in DOCUMENTS:
+            for path in RUN:
                 shell, python = Shell(system, program, folder, path), ""
                 for block in blocks(parse(path)):
                     if block.language == "python":
@@ -227,8 +237,6 @@ def main():
                     (folder / "shop.py").write_text(python)
                     count += 1
                     problems += shell.run(block)
-        finally:
-            system.end()
     print(f"{count} blocks of commands were run, in {time.monotonic() - began:.0f} s")
     for problem in problems:
         print(problem, file=sys.stderr)

@@ -140,7 +140,10 @@ async fn a_link_that_was_pressed_too_often_says_when_it_works_again_and_then_doe
     // The world's clock may not be at a full minute; the page shows the next one.
     let hour = &clock[11..13];
     assert!(refused.text.contains("in 50 minutes, from ") && refused.text.contains(hour), "{hour}: {}", refused.text);
-    assert!(refused.text.contains("Beijing time"), "{}", refused.text);
+    for shown in ["Beijing time", "<main class=\"warning\">"] {
+        assert!(refused.text.contains(shown), "{shown}: {}", refused.text);
+    }
+    assert_eq!(refused.link("Try again"), link.url);
     let code = business.code(&link).await;
     assert_eq!((code.status, code.problem()), (429, "too-many-codes"));
     assert!(code.detail().contains(&world.now().plus(wait).rfc3339()), "{}", code.body);

@@ -1,6 +1,9 @@
 //! What merchants read on our pages: who asks for what, which account was authorized for whom, and what to do next.
 
-use serde_json::json;
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
 use simulator::{Fault, paths};
 use stories::browser::Browser;
 use stories::business::{Business, Link};
@@ -47,14 +50,16 @@ async fn another_browser_does_not_learn_which_account_was_authorized() {
 }
 
 #[tokio::test]
-async fn an_account_whose_name_is_not_known_yet_is_shown_by_its_appid() {
+async fn an_account_whose_name_is_not_known_yet_is_shown_with_its_appid() {
     let world = World::ready().await;
     let browser = Browser::on_computer();
     let (_, back) = authorized(&world, &browser).await;
     world.simulator.inject(Fault::system_error().on(paths::GET_AUTHORIZER_INFO).times(1));
     let result = browser.open(&back).await;
-    let appid = format!("<bdi>{}</bdi>", world.account(0));
-    assert!(result.text.contains("You can close this page") && result.text.contains(&appid), "{}", result.text);
+    let appid = format!("AppID: {}", world.account(0));
+    for shown in ["You can close this page", "<bdi>Account (name not available yet)</bdi>", &appid] {
+        assert!(result.text.contains(shown), "{shown}: {}", result.text);
+    }
     assert!(!result.text.contains("<img"), "{}", result.text);
 }
 
@@ -65,7 +70,7 @@ async fn a_code_that_brings_nothing_leads_back_to_the_link() {
     let browser = Browser::on_computer();
     let failed = browser.open(&browser.press(&link).await.way_back("queryauthcode@@@made-up")).await;
     assert!(
-        failed.text.contains("<main class=\"failure\">") && failed.text.contains("Authorization not completed"),
+        failed.text.contains("<main class=\"warning\">") && failed.text.contains("Authorization not completed"),
         "{}",
         failed.text
     );
@@ -77,13 +82,50 @@ async fn a_code_that_brings_nothing_leads_back_to_the_link() {
 }
 
 #[tokio::test]
+async fn a_merchant_who_waits_can_check_the_result() {
+    let world = World::ready().await;
+    let browser = Browser::on_computer();
+    let (_, back) = authorized(&world, &browser).await;
+    world.simulator.inject(Fault::system_error().on(paths::QUERY_AUTH).times(1));
+    let waits = browser.open(&back).await;
+    assert!(
+        waits.text.contains("<main class=\"waiting\">") && waits.text.contains("Authorization in progress"),
+        "{}",
+        waits.text
+    );
+    let result = browser.open(&waits.link("Check the result")).await;
+    assert!(result.text.contains("<main class=\"success\">"), "{}", result.text);
+}
+
+#[tokio::test]
+async fn a_link_that_only_the_provider_can_replace_looks_like_a_failure() {
+    let world = World::ready().await;
+    let business = Business::of(&world);
+    let browser = Browser::on_computer();
+    let link = |seconds| business.link(json!({ "expires_in_seconds": seconds }));
+    let (mut unknown, cancelled, expired) = (link(3600).await, link(3600).await, link(60).await);
+    unknown.url.set_path("/authorize/0123456789abcdefABCDE_");
+    let path = format!("/authorization-links/{}", cancelled.id);
+    assert_eq!(business.ask(Method::DELETE, &path, &Value::Null).await.status, 200);
+    world.pass(Duration::from_mins(1));
+    for (link, said) in
+        [(unknown, "There is no such link"), (cancelled, "This link was cancelled"), (expired, "This link has expired")]
+    {
+        let page = browser.open(&link.url).await;
+        for shown in ["<main class=\"failure\">", said, "a new one"] {
+            assert!(page.text.contains(shown), "{shown}: {}", page.text);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_link_for_one_account_shows_it_once_it_is_known() {
     let world = World::ready().await;
     let account = world.account(0);
     let link = Business::of(&world).link(json!({ "biz_appid": account })).await;
     let browser = Browser::in_wechat();
     let unknown = browser.open(&link.url).await;
-    assert!(unknown.text.contains(&format!("<bdi>{account}</bdi>")), "{}", unknown.text);
+    assert!(unknown.text.contains(&format!("AppID: {account}")), "{}", unknown.text);
     world.authorized_account().await;
     let name = world.details(&account).await.profile.unwrap().nick_name.unwrap();
     let known = browser.open(&link.url).await;

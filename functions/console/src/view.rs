@@ -324,7 +324,7 @@ impl View {
                 StatusCode::NOT_FOUND,
                 self.t("未找到该账号", "No such account"),
                 self.t(
-                    "此 AppID 对应的账号没有授权过本平台。请在账号列表中按名称、原始 ID 或业务编号查找。",
+                    "此 AppID 对应的账号从未授权给本平台。请在账号列表中按名称、原始 ID 或业务编号查找。",
                     "No account with this appid has ever authorized the platform. Look for it in the list of accounts by name, \
                      original id or reference.",
             ),

@@ -72,8 +72,8 @@ pub(crate) async fn answer(
         Some(account) => {
             let asker = target.requester_name.as_deref().or(service.0.config.provider.name.as_deref());
             let line = AccountCard::authorized(language, asker);
-            let card = timeout_at(bound, AccountCard::read(details, account, &line)).await;
-            Some(card.unwrap_or_else(|_| AccountCard::of(None, account.as_str(), &line)))
+            let card = timeout_at(bound, AccountCard::read(details, language, account, &line)).await;
+            Some(card.unwrap_or_else(|_| AccountCard::of(language, account, None, &line)))
         }
         None => None,
     };
@@ -82,7 +82,7 @@ pub(crate) async fn answer(
     let message = match outcome {
         Outcome::Authorized(_) if target.ours => texts::authorized(language),
         Outcome::Authorized(_) => texts::received(language).with(again).asking(),
-        Outcome::Pending => texts::pending(language),
+        Outcome::Pending => texts::pending(language).with(Button::check_result(language)),
         Outcome::LinkUsed(_) => texts::link_used(language).asking(),
         Outcome::LinkCancelled(_) => texts::link_cancelled(language).asking(),
         Outcome::Withdrawn => texts::withdrawn(language).with(again).asking(),

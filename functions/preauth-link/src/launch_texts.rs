@@ -68,7 +68,7 @@ impl Wanted {
     const fn choices(self, language: Language) -> &'static str {
         match self {
             Self::ThisAccount => language.pick("选择权限并确认", "chooses the permissions and confirms"),
-            _ => language.pick("选择账号和权限并确认", "chooses the account and the permissions and confirms"),
+            _ => language.pick("选择账号和权限并确认", "chooses the account and the permissions, and confirms"),
         }
     }
 }
@@ -110,10 +110,10 @@ impl<'a> LaunchTexts<'a> {
             button: language.pick("前往微信授权", "Continue to WeChat"),
             scan: language.pick("在手机上授权", "On your phone"),
             scan_hint: language.pick(
-                "用管理员的微信扫描二维码，直接在手机上完成授权。",
+                "管理员也可以用微信扫描此二维码，直接在手机上完成授权。",
                 "The administrator can also scan this code with WeChat and do everything on the phone.",
             ),
-            qr_label: language.pick("本页面的二维码", "QR code of this page"),
+            qr_label: language.pick("此页面的二维码", "QR code of this page"),
         }
     }
 }
@@ -137,8 +137,8 @@ fn explains(language: Language, wanted: Wanted, browser: Browser) -> String {
         }
         (Language::English, _) => {
             format!(
-                "The button takes you to a QR code of WeChat's. An administrator of the account scans it with WeChat, \
-                 {choices} on the phone. The authorization can be withdrawn at any time."
+                "The button takes you to WeChat's page with a QR code. An administrator of the account scans it with \
+                 WeChat, then {choices} on the phone. The authorization can be withdrawn at any time."
             )
         }
     }
@@ -200,7 +200,7 @@ mod tests {
     fn nobody_is_told_to_scan_inside_wechat_on_a_phone() {
         for language in Language::ALL {
             let texts = |browser| explains(language, Wanted::Either, browser);
-            let scans = language.pick("用微信扫描", "scans it with WeChat");
+            let scans = language.pick("用微信扫描", "scans it with");
             assert!(!texts(Browser::WechatOnPhone).contains(scans));
             assert!(texts(Browser::Computer).contains(scans) && texts(Browser::WechatOnComputer).contains(scans));
         }

@@ -145,7 +145,9 @@ async fn launch_page(
     let url = service.link_url(&link.id);
     let texts = LaunchTexts::new(language, &link.request, service.config().provider.name.as_deref(), browser);
     let account = match &link.request.biz_appid {
-        Some(account) => Some(AccountCard::read(&open.items.details, account, texts::this_account(language)).await),
+        Some(account) => {
+            Some(AccountCard::read(&open.items.details, language, account, texts::this_account(language)).await)
+        }
         None => None,
     };
     if browser == Browser::OtherOnPhone {
@@ -168,7 +170,7 @@ async fn used(
 ) -> Response {
     let asker = link.request.requester_name.as_deref().or(service.config().provider.name.as_deref());
     let says = AccountCard::authorized(language, asker);
-    let account = AccountCard::read(&open.items.details, account, &says).await;
+    let account = AccountCard::read(&open.items.details, language, account, &says).await;
     service.pages().message(StatusCode::OK, language, texts::used(language).about(Some(&account)))
 }
 

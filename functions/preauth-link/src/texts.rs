@@ -16,9 +16,9 @@ pub(crate) struct OpenTexts {
 
 const OPEN_ZH: OpenTexts = OpenTexts {
     title: "请在微信中打开",
-    explains: "在手机上授权，需要在微信中打开本页面。",
-    steps: ["长按下面的链接，选择复制。", "打开微信，将链接发送给“文件传输助手”或自己。", "在聊天窗口中点击该链接。"],
-    or_computer: "您也可以在电脑的浏览器中打开此链接。",
+    explains: "在手机上授权时，需要在微信中打开此页面。",
+    steps: ["长按下面的链接，选择“复制”。", "打开微信，将链接发送给“文件传输助手”或自己。", "在聊天中点击该链接。"],
+    or_computer: "也可以在电脑浏览器中打开此链接。",
 };
 
 const OPEN_EN: OpenTexts = OpenTexts {
@@ -42,7 +42,7 @@ pub(crate) const fn open(language: Language) -> &'static OpenTexts {
 message! {
     /// There is no such link.
     unknown,
-    Warning,
+    Failure,
     "链接不存在",
     "请检查链接是否复制完整，或向服务商索取新的链接。",
     "There is no such link",
@@ -52,7 +52,7 @@ message! {
 message! {
     /// The link has expired.
     expired,
-    Warning,
+    Failure,
     "链接已过期",
     "请向服务商索取新的链接。",
     "This link has expired",
@@ -87,7 +87,7 @@ message! {
     "链接已取消",
     "服务商已取消此链接。如仍需授权，请向服务商索取新的链接。",
     "This link was cancelled",
-    "Whoever sent it has cancelled it. If you still want to authorize your account, ask them for a new one.",
+    "The sender has cancelled it. If you still want to authorize your account, ask them for a new one.",
 }
 
 pub(crate) const fn too_many_title(language: Language) -> &'static str {
@@ -116,10 +116,10 @@ message! {
     /// The link makes no further codes.
     used_up,
     Failure,
-    "尝试次数过多",
-    "此链接的使用次数已达上限，无法继续使用。请向服务商索取新的链接。",
-    "Too many attempts",
-    "This link has reached its limit of uses and no longer works. Ask whoever sent it for a new one.",
+    "链接使用次数已达上限",
+    "此链接无法继续使用。请向服务商索取新的链接。",
+    "This link has been used too often",
+    "It has reached its limit of uses and no longer works. Ask whoever sent it for a new one.",
 }
 
 /// What a page says of the one account that a link is for.

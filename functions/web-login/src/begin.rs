@@ -100,7 +100,7 @@ async fn begun(service: LoginService, path: AccountPath, visit: Visit, bound: In
     let wechat = consent.url(&service.0.wechat_page);
     let mut response = match request.scope {
         LoginScope::Base => see_other(&wechat)?,
-        LoginScope::UserInfo => button(&service, &request, &details, &wechat, visit.language)?,
+        LoginScope::UserInfo => button(&service, &account, &request, &details, &wechat, visit.language)?,
     };
     let is_https = service.is_https(&account);
     let attempt = Attempt::new(account, request, open.now());
@@ -129,13 +129,14 @@ fn permitted(details: Option<AccountDetails>, request: &LoginRequest) -> Result<
 
 fn button(
     service: &LoginService,
+    account: &AppId,
     request: &LoginRequest,
     details: &AccountDetails,
     wechat: &Url,
     language: Language,
 ) -> Result<Response, InternalError> {
     let texts = texts::button(language);
-    let account = AccountCard::of(details.profile.as_ref(), texts.nameless, texts.asks);
+    let account = AccountCard::of(language, account, details.profile.as_ref(), texts.asks);
     let cancel = request.returning(&Outcome::Denied);
     let body = ButtonBody { texts, account, wechat: wechat.as_str(), cancel: cancel.as_str() };
     service.pages().page(StatusCode::OK, language, texts.title, &body)

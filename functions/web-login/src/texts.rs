@@ -11,8 +11,6 @@ use crate::request::RequestError;
 pub(crate) struct ButtonTexts {
     pub(crate) title: &'static str,
     pub(crate) asks: &'static str,
-    /// The account, if its name is not known.
-    pub(crate) nameless: &'static str,
     pub(crate) button: &'static str,
     pub(crate) cancel: &'static str,
 }
@@ -20,7 +18,6 @@ pub(crate) struct ButtonTexts {
 const BUTTON_ZH: ButtonTexts = ButtonTexts {
     title: "微信登录",
     asks: "申请获取您的微信昵称和头像，用于登录。",
-    nameless: "公众号",
     button: "使用微信登录",
     cancel: "暂不登录",
 };
@@ -28,7 +25,6 @@ const BUTTON_ZH: ButtonTexts = ButtonTexts {
 const BUTTON_EN: ButtonTexts = ButtonTexts {
     title: "Log in with WeChat",
     asks: "asks for your WeChat nickname and picture to log you in.",
-    nameless: "Official account",
     button: "Continue with WeChat",
     cancel: "Not now",
 };
@@ -71,7 +67,7 @@ pub(crate) const fn open(language: Language) -> &'static OpenTexts {
 
 /// The page for a URL that cannot be used.
 pub(crate) fn bad_address<'a>(language: Language, paragraphs: &'a [&'a str]) -> Message<'a> {
-    Message::new(Tone::Warning, language.pick("登录地址有误", "This login address does not work"), paragraphs)
+    Message::new(Tone::Failure, language.pick("登录地址有误", "This login address does not work"), paragraphs)
 }
 
 pub(crate) fn for_visitors(language: Language) -> &'static str {
@@ -82,7 +78,7 @@ pub(crate) fn for_visitors(language: Language) -> &'static str {
 pub(crate) fn advice(language: Language, error: RequestError) -> &'static str {
     match error {
         RequestError::Twice => language.pick(
-            "开发者：参数 scope、return_url、state、challenge 各只能出现一次。",
+            "开发者：参数 scope、return_url、state、challenge 均只能出现一次。",
             "For the developer: scope, return_url, state and challenge may each appear only once.",
         ),
         RequestError::Scope => language.pick(
@@ -90,14 +86,14 @@ pub(crate) fn advice(language: Language, error: RequestError) -> &'static str {
             "For the developer: scope must be snsapi_base (without asking) or snsapi_userinfo (nickname and picture).",
         ),
         RequestError::ReturnUrl => language.pick(
-            "开发者：return_url 必须是 https 地址（本机开发可用 http），经过百分号编码，不超过 1024 字节，且不含名为 login_code、state 或 error 的参数。",
+            "开发者：return_url 必须是 https 地址（本机开发可用 http），经过 URL 编码，不超过 1024 字节，且不含名为 login_code、state 或 error 的参数。",
             "For the developer: return_url must be an https address (http on this machine only), percent-encoded, of at \
              most 1,024 bytes, without parameters named login_code, state or error.",
         ),
         RequestError::Unbound => language.pick(
-            "开发者：缺少 state 或 challenge。没有它们，攻击者可以让访客以他人的身份登录（登录 CSRF）。",
-            "For the developer: state or challenge is missing. Without one, somebody could log your visitor in as \
-             somebody else.",
+            "开发者：缺少 state 或 challenge。缺少时，攻击者可以让访客登录到他人的账号（登录 CSRF）。",
+            "For the developer: state or challenge is missing. Without them, an attacker could log your visitor in as \
+             somebody else (login CSRF).",
         ),
         RequestError::State => language.pick(
             "开发者：state 必须是 16 至 256 个可见的 ASCII 字符，且每次登录都应随机生成。",
@@ -113,7 +109,7 @@ pub(crate) fn advice(language: Language, error: RequestError) -> &'static str {
 /// The account does not permit pages of this origin.
 pub(crate) fn origin(language: Language) -> &'static str {
     language.pick(
-        "开发者：return_url 所在的源不在该账号的 login_origins 中，请通过 PATCH /accounts/{appid} 添加。",
+        "开发者：return_url 的源（origin）不在该账号的 login_origins 中，请通过 PATCH /accounts/{appid} 添加。",
         "For the developer: the origin of return_url is not among the login_origins of the account. Add it with \
          PATCH /accounts/{appid}.",
     )
@@ -130,7 +126,7 @@ pub(crate) fn mini_program(language: Language) -> &'static str {
 message! {
     /// There is no such account.
     unknown_account,
-    Warning,
+    Failure,
     "公众号不存在",
     "该登录地址对应的公众号不存在。请返回原页面重试，或联系商家。",
     "No such account",
@@ -140,7 +136,7 @@ message! {
 message! {
     /// The platform may no longer act for the account.
     authorization_ended,
-    Warning,
+    Failure,
     "暂时无法登录",
     "该公众号的授权已失效，暂时无法使用微信登录。请联系商家。",
     "Login unavailable",
@@ -162,7 +158,7 @@ message! {
 pub(crate) fn refused(pages: &Pages, language: Language, onward: &Url) -> Response {
     let title = language.pick("暂时无法登录", "Login unavailable");
     let paragraphs = [language.pick(
-        "微信目前不允许该公众号使用网页登录。您可以返回原页面，在未登录的状态下继续浏览，或联系商家。",
+        "微信目前不允许该公众号使用网页登录。您可以返回原页面，不登录继续浏览，或联系商家。",
         "WeChat does not let this official account log visitors in at the moment. You can go on without logging in, or \
          contact the shop.",
     )];

@@ -122,5 +122,7 @@ async fn merchants_find_their_way_in_a_browser_of_their_network() {
     // An address of this machine that is not localhost.
     let system = system(folder.path(), &["--lan=127.0.0.2"]).await;
     let (pages, base, business) = (system.public_base.clone(), system.local_base.clone(), system.business_base.clone());
-    run("merchants.mjs", vec![pages, business, base, ACCOUNTS[0].to_owned()]).await;
+    let simulator = system.simulator_base.clone().unwrap();
+    let [account, nameless] = ACCOUNTS.map(str::to_owned);
+    run("merchants.mjs", vec![pages, business, base, simulator, account, nameless]).await;
 }

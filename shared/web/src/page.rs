@@ -224,7 +224,7 @@ impl Pages {
         let title = language.pick("暂时无法使用", "Not available");
         let advice = match self.reader {
             Reader::Merchant => language.pick(
-                "请稍后重试。如问题仍然存在，请将下面的编号告知邀请您授权的服务商。",
+                "请稍后重试。如问题仍然存在，请将下面的编号告知服务商。",
                 "Please try again in a moment. If the problem persists, give this number to whoever sent you the link.",
             ),
             Reader::Visitor => language.pick(

@@ -8,16 +8,19 @@ use wechat::api::Profile;
 
 use super::{initial, picture};
 
-/// The tone of a page, shown by its icon and colour.
+/// The tone of a page, shown by its icon and colour: whose turn it is. Every result follows this rule, so that a reader
+/// sees before reading whether to do something here or to ask somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// The reader's request succeeded.
+    /// Nobody's: the reader's request succeeded.
     Success,
-    /// It continues without the reader.
+    /// Ours: the request is being processed without the reader.
     Waiting,
-    /// The reader has to do something else.
+    /// The reader's: the next step, such as trying again, needs nobody else. If it has an address, it is the page's
+    /// button.
     Warning,
-    /// The reader's request failed.
+    /// Somebody else's: nothing that the reader does here leads on before the provider or the shop has acted, for
+    /// example with a new link.
     Failure,
 }
 
@@ -53,10 +56,20 @@ pub struct Button<'a> {
 }
 
 impl Button<'_> {
-    /// Loads the same page again.
+    /// Loads the same page again, which failed.
     #[must_use]
     pub const fn try_again(language: Language) -> Self {
-        Self { label: language.pick("重试", "Try again"), url: "" }
+        Self::reload(language.pick("重试", "Try again"))
+    }
+
+    /// Loads the same page again, which shows the result as soon as there is one.
+    #[must_use]
+    pub const fn check_result(language: Language) -> Self {
+        Self::reload(language.pick("查看结果", "Check the result"))
+    }
+
+    const fn reload(label: &'static str) -> Self {
+        Self { label, url: "" }
     }
 }
 
@@ -65,32 +78,39 @@ impl Button<'_> {
 #[template(path = "account.html")]
 pub struct AccountCard {
     name: String,
+    /// The line with the appid, if the name does not say which account it is.
+    appid: Option<String>,
     picture: Option<String>,
     line: String,
 }
 
 impl AccountCard {
-    /// A card with the picture at this address, if the address is one of WeChat's.
-    fn new(name: &str, head_img: Option<&str>, line: &str) -> Self {
-        let picture = head_img.and_then(picture).map(String::from);
-        Self { name: name.trim().to_owned(), picture, line: line.to_owned() }
-    }
-
-    /// The card of an account. It shows the appid if the name is unknown or cannot be read, so that no page fails
-    /// because of that. One read.
-    pub async fn read(details: &Details, account: &AppId, line: &str) -> Self {
+    /// The card of an account, which has no name if the name cannot be read, so that no page fails because of that. One
+    /// read.
+    pub async fn read(details: &Details, language: Language, account: &AppId, line: &str) -> Self {
         let profile = details.profile(account).await.unwrap_or_else(|error| {
             tracing::warn!(authorizer = %account, "a page shows account {account} without its name: {error}");
             None
         });
-        Self::of(profile.as_ref(), account.as_str(), line)
+        Self::of(language, account, profile.as_ref(), line)
     }
 
-    /// The card of an account with this profile, which is called `nameless` if that has no name.
+    /// The card of an account with this profile. Without a name it says so, and shows the appid. The picture is shown
+    /// if its address is one of WeChat's.
     #[must_use]
-    pub fn of(profile: Option<&Profile>, nameless: &str, line: &str) -> Self {
-        let head_img = profile.and_then(|profile| profile.head_img.as_deref());
-        Self::new(profile.and_then(Profile::name).unwrap_or(nameless), head_img, line)
+    pub fn of(language: Language, account: &AppId, profile: Option<&Profile>, line: &str) -> Self {
+        let name = profile.and_then(Profile::name);
+        let nameless = language.pick("账号（名称暂未获取）", "Account (name not available yet)");
+        let appid = match language {
+            Language::Chinese => format!("AppID：{account}"),
+            Language::English => format!("AppID: {account}"),
+        };
+        Self {
+            name: name.unwrap_or(nameless).trim().to_owned(),
+            appid: name.is_none().then_some(appid),
+            picture: profile.and_then(|profile| picture(profile.head_img.as_deref()?)).map(String::from),
+            line: line.to_owned(),
+        }
     }
 
     /// The line on the card of an authorized account: for whom the merchant has authorized it, if that has a name.
@@ -173,22 +193,43 @@ macro_rules! message {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    fn card(language: Language, name: &str, head_img: Option<&str>) -> String {
+        let profile = json!({ "kind": "official_account", "nick_name": name, "head_img": head_img });
+        let profile: Profile = serde_json::from_value(profile).unwrap();
+        let account = AppId::parse("wx1234567890abcdef").unwrap();
+        AccountCard::of(language, &account, Some(&profile), "已授权").render().unwrap()
+    }
 
     #[test]
     fn a_card_shows_how_the_name_begins_until_there_is_a_picture() {
-        let card = |head_img| AccountCard::new(" <小店>", head_img, "已授权").render().unwrap();
-        for plain in [card(None), card(Some("https://evil.example/x"))] {
+        for head_img in [None, Some("https://evil.example/x")] {
+            let plain = card(Language::Chinese, " <小店>", head_img);
             assert!(
                 plain.contains("aria-hidden=\"true\">&#60;<") && plain.contains("<bdi>&#60;小店&#62;</bdi>"),
                 "{plain}"
             );
-            assert!(!plain.contains("<img"), "{plain}");
+            assert!(!plain.contains("<img") && !plain.contains("AppID"), "{plain}");
         }
-        let card = card(Some("http://wx.qlogo.cn/mmopen/x/0"));
+        let card = card(Language::Chinese, "小店", Some("http://wx.qlogo.cn/mmopen/x/0"));
         assert!(
             card.contains("src=\"https://wx.qlogo.cn/mmopen/x/0\" alt=\"\" referrerpolicy=\"no-referrer\""),
             "{card}"
         );
+    }
+
+    #[test]
+    fn an_appid_is_not_shown_as_a_name() {
+        for (language, name, appid) in [
+            (Language::Chinese, "账号（名称暂未获取）", "AppID：wx1234567890abcdef"),
+            (Language::English, "Account (name not available yet)", "AppID: wx1234567890abcdef"),
+        ] {
+            let blank = card(language, " ", None);
+            assert!(blank.contains(&format!("<bdi>{name}</bdi>")), "{blank}");
+            assert!(blank.contains(&format!("<br><span class=\"soft\">{appid}</span>")), "{blank}");
+        }
     }
 }

@@ -62,8 +62,8 @@ pub fn document() -> Value {
         "tags": [
             { "name": "Links", "description": "Links with which merchants authorize their accounts." },
             { "name": "Accounts", "description": "Accounts that have authorized the platform." },
-            { "name": "Calls", "description": "Calls of WeChat that the platform makes for you." },
-            { "name": "Tokens", "description": "Tokens for calls of WeChat that you make yourself." },
+            { "name": "Calls", "description": "Calls to WeChat that the platform makes for you." },
+            { "name": "Tokens", "description": "Tokens for calls to WeChat that you make yourself." },
             { "name": "Reconciliations", "description": "Comparisons with WeChat's list of the accounts." },
             { "name": "API keys", "description": "Keys of services that cannot sign with IAM." },
             { "name": "Check files", "description": "Files with which WeChat checks domains, served at the root of every host." },

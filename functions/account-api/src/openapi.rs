@@ -135,12 +135,12 @@ fn listing() -> Operation {
         "listAccounts",
         ACCOUNTS,
         "List accounts",
-        "The accounts in the order of their appids, which nothing changes: reading page after page, you meet every account \
-         that is there all the time, and each once. Lists may be a moment behind. `state` and `reference` are lists of their \
-         own, an appid or original id in `q` is a look-up. Everything else is compared with what is read, for two seconds at \
-         most: a page may then have fewer items than `limit`, or none, and a `next_cursor` all the same. A parameter that is \
-         not documented, one that appears twice or is empty (a tag's value may be), and a cursor of other filters are \
-         refused.",
+        "The accounts in the order of their appids, which never changes: as you read page after page, every account \
+         that exists throughout appears exactly once. Lists may be a moment behind. `state` and `reference` are lists \
+         of their own; an appid or original id in `q` is a look-up. For everything else, accounts are read and \
+         compared, for two seconds at most: a page may then have fewer items than `limit`, or none, and still have a \
+         `next_cursor`. A parameter that is not documented, one that appears twice or is empty (a tag's value may \
+         be), and a cursor from other filters are refused.",
     )
     .in_query("state", &json!({ "type": "string", "enum": AccountState::ALL.map(state_word) }), "Accounts in this state.")
     .in_query("reference", &reference, "Accounts with exactly this reference.")
@@ -239,7 +239,7 @@ fn begins() -> Operation {
     .refuses(&[ProblemKind::ReconciliationRunning])
     .answers::<Reconciliation>(
         StatusCode::ACCEPTED,
-        "It begins.",
+        "The comparison begins.",
         &[("Location", "The URL of its progress: `/reconciliations/{reconciliation_id}`.")],
         &json!({
             "reconciliation_id": "1769846400", "status": "running", "started_at": "2026-01-31T08:00:00Z", "compared": 0,
@@ -253,7 +253,7 @@ fn follows() -> Operation {
         "readReconciliation",
         RECONCILIATIONS,
         "Read a reconciliation",
-        "Its progress, or its results. A long list takes several runs. It is forgotten 30 days after it began.",
+        "Its progress, or its results. A long list takes several runs. It is deleted 30 days after it began.",
     )
     .in_path("reconciliation_id", &json!({ "type": "string", "minLength": 1 }), "The reconciliation.")
     .refuses(&[ProblemKind::UnknownReconciliation])
@@ -294,7 +294,7 @@ fn lists_keys() -> Operation {
         KEYS,
         "List API keys",
         "The newest first. A key that was revoked or has expired is listed for 30 more days. Lists may be a moment behind, and \
-         a page may have fewer items than `limit`, and a `next_cursor` all the same.",
+         a page may have fewer items than `limit` and still have a `next_cursor`.",
     )
     .in_pages()
     .refuses(&[ProblemKind::InvalidParameter])
@@ -406,7 +406,7 @@ fn retries() -> Operation {
     Operation::new(
         "retry",
         ACCOUNTS,
-        "Retry now what waits",
+        "Retry waiting work now",
         "Pushes about grants that have not taken effect, messages that the event bus has not accepted, and events that the bus or the \
          event webhook has not accepted are retried automatically, at growing intervals. This starts a run, usually within a few \
          seconds, that retries them now: those of an account, or up to 500 of each kind of all accounts. However often it is \

@@ -43,7 +43,7 @@ pub(crate) struct Body {
     auth_type: Option<u64>,
     /// The one account that can be chosen. Takes precedence over `auth_type`.
     biz_appid: Option<String>,
-    /// The permission sets to ask for, each once. Missing or empty: all that the platform has.
+    /// The permission sets to request, each once. Missing or empty: all that the platform has.
     category_ids: Option<Vec<u64>>,
     /// Where the merchant is sent afterwards, on an origin that the platform lists. `link_id` and `status` are added to
     /// its query.

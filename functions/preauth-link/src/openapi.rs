@@ -111,8 +111,8 @@ fn lists() -> Operation {
         "listLinks",
         LINKS,
         "List the links with a reference",
-        "The links that were made with exactly this reference, the newest first. A parameter that is not documented, one \
-         that appears twice or is empty, and a cursor of another reference are refused.",
+        "The links that were created with exactly this reference, the newest first. A parameter that is not \
+         documented, one that appears twice or is empty, and a cursor of another reference are refused.",
     )
     .parameter(json!({
         "in": "query", "name": "reference", "required": true, "description": "The links' reference.",
@@ -128,8 +128,8 @@ fn reads() -> Operation {
         "readLink",
         LINKS,
         "Read a link",
-        "The outcome of the link, and the state of the account that was authorized through it. A link is forgotten 30 days after \
-         it has expired.",
+        "The outcome of the link, and the state of the account that was authorized through it. A link is deleted 30 \
+         days after it has expired.",
     ))
     .answers::<LinkState>(StatusCode::OK, "The link.", &[], &authorized())
 }

@@ -58,8 +58,9 @@ fn renews() -> Operation {
         "renewToken",
         TOKENS,
         "Get another token for one that WeChat refused",
-        "For a call that WeChat has refused with 40001, 40014 or 42001. The token is renewed if the refused one is still \
-         the stored one, at most once a minute for all callers together; else the one that has replaced it is returned.",
+        "For a call that WeChat has refused with 40001, 40014 or 42001. The token is renewed if the refused one is \
+         still the stored one, at most once a minute for all callers together; otherwise the one that has replaced it \
+         is returned.",
     );
     renewal(renews).answers::<RenewedTokenView>(StatusCode::OK, "The current token.", &[], &renewed(&token()))
 }
@@ -69,8 +70,8 @@ fn reads_platform() -> Operation {
         "readPlatformToken",
         TOKENS,
         "Get the platform's own token",
-        "The `component_access_token`, with which everything can be done that the platform can. The route is off unless the \
-         stack was deployed with `PlatformTokenRoute=on`; otherwise it answers 404.",
+        "The `component_access_token`, which permits everything that the platform can do. Unless the stack was \
+         deployed with `PlatformTokenRoute=on`, the response is 404.",
     );
     may_fail(reads).answers::<TokenView>(StatusCode::OK, "The token.", &[], &platform_token())
 }

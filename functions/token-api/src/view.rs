@@ -18,7 +18,7 @@ pub(crate) struct TokenView {
     /// For `access_token=` in a call of WeChat; the platform's own token for `component_access_token=`, if the call has
     /// that.
     access_token: String,
-    /// The name of the token: the first 16 hexadecimal digits of its SHA-256.
+    /// Identifies the token: the first 16 hexadecimal digits of its SHA-256.
     token_id: String,
     /// Until when it can be kept. From then on it may be renewed at any moment, and WeChat refuses it as soon as it is.
     /// In the past if it is being renewed: request it again before the next call.

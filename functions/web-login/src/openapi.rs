@@ -44,7 +44,7 @@ fn redeems() -> Operation {
     Operation::new(
         "redeemLogin",
         LOGINS,
-        "Learn who a visitor is",
+        "Find out who a visitor is",
         "A visitor of an account's web page logs in at `GET /login/{appid}` and returns to your page with a `login_code`. It can \
          be redeemed once, within a minute; a repeat within ten seconds gets the same response. Compare `state` with \
          the one that you gave this browser before you believe the rest.",

@@ -240,11 +240,12 @@ fn lists() -> Operation {
         "listFailedCalls",
         TAG,
         "List the calls that failed",
-        "Those of the last seven days, the newest first, with what WeChat's code means and what to do. Calls of one account \
-         and path that failed with one code within a minute are one entry. Bodies and queries are not kept.",
+        "The failed calls of the last seven days, the newest first, with what WeChat's code means and what to do. \
+         Calls of one account and path that failed with one code within a minute are one entry. Bodies and queries \
+         are not kept.",
     )
-    .in_query("appid", &appid, "Those of one account, or of `platform`.")
-    .in_query("since", &since, "Those since then.")
+    .in_query("appid", &appid, "Only calls for one account, or for `platform`.")
+    .in_query("since", &since, "Only calls since then.")
     .in_pages()
     .answers::<FailedCallPage>(StatusCode::OK, "A page of failed calls.", &[], &page())
     .refuses(&[ProblemKind::InvalidParameter])

@@ -59,8 +59,9 @@ fn lists() -> Operation {
         "listOperators",
         OPERATORS,
         "List the operators of the console",
-        "In the order of their names, with the browsers that have access. An operator who was ended is listed for 30 more days. \
-         Lists may be a moment behind, and a page may have fewer items than `limit`, and a `next_cursor` all the same.",
+        "In the order of their names, with the browsers that have access. An operator whose access has ended is \
+         listed for 30 more days. Lists may be a moment behind, and a page may have fewer items than `limit` and \
+         still have a `next_cursor`.",
     )
     .in_pages()
     .refuses(&[ProblemKind::InvalidParameter])

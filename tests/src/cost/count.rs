@@ -70,7 +70,7 @@ pub mod flow {
     /// See [`super::count`].
     pub const MESSAGE: &str = "message of a follower";
     /// See [`super::count`].
-    pub const MESSAGE_REPLIED: &str = "message that the reply webhook answers";
+    pub const MESSAGE_REPLIED: &str = "message with a reply webhook";
     /// See [`super::count`].
     pub const RENEW: &str = "renew run, nothing due";
     /// See [`super::count`].
@@ -82,23 +82,23 @@ pub mod flow {
     /// See [`super::count`].
     pub const RECONCILE_ACCOUNTS: &str = "reconcile run, 100 accounts";
     /// See [`super::count`].
-    pub const LINK: &str = "link made";
+    pub const LINK: &str = "link created";
     /// See [`super::count`].
     pub const PAGE: &str = "link's page opened";
     /// See [`super::count`].
     pub const BUTTON: &str = "button pressed";
     /// See [`super::count`].
-    pub const RETURN: &str = "merchant comes back, and the stream's run";
+    pub const RETURN: &str = "merchant returns, with the stream's run";
     /// See [`super::count`].
-    pub const GRANT: &str = "push of the grant, and the stream's run";
+    pub const GRANT: &str = "push of the grant, with the stream's run";
     /// See [`super::count`].
-    pub const LOOK: &str = "link looked at";
+    pub const LOOK: &str = "link read by a service";
     /// See [`super::count`].
-    pub const REVOKED: &str = "push of a revocation, and the stream's run";
+    pub const REVOKED: &str = "push of a revocation, with the stream's run";
     /// See [`super::count`].
     pub const VISITOR_BEGINS: &str = "visitor sent to WeChat";
     /// See [`super::count`].
-    pub const VISITOR_RETURNS: &str = "visitor comes back from WeChat";
+    pub const VISITOR_RETURNS: &str = "visitor returns from WeChat";
     /// See [`super::count`].
     pub const LOGIN_REDEEMED: &str = "visitor's login redeemed";
 }

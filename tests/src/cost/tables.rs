@@ -119,7 +119,7 @@ impl Tables<'_> {
                 + of_a_login(|flow| flow.used.reads) * prices.get("DynamoDB read units"),
             bytes * MILLION / GB * (prices.get("CloudWatch Logs, ingestion") + prices.get("CloudWatch Logs, storage")),
         ];
-        let name = "logins with name and picture, WeChat answering in 0.15 s".to_owned();
+        let name = "logins with name and picture, WeChat responding in 0.15 s".to_owned();
         vec![std::iter::once(name).chain(parts.into_iter().chain([parts.iter().sum()]).map(dollars)).collect()]
     }
 

@@ -4,6 +4,7 @@
 //! They need what `tests/stories/clients/install.sh` installs.
 
 pub(crate) mod gateway;
+mod receiver;
 mod shop;
 
 use std::path::Path;

@@ -147,6 +147,7 @@ async fn a_key_opens_what_its_scopes_say_and_nothing_else() {
         assert_eq!((refused.status, refused.problem()), (403, "no-identity"), "{name}");
         let refused = nobody.ask(route.method.clone(), &format!("/v1{path}"), &json!({})).await;
         assert_eq!((refused.status, refused.problem()), (401, "invalid-key"), "{name}");
+        assert!(refused.body["detail"].as_str().unwrap().contains("no complete API key"), "{refused:?}");
     }
 }
 

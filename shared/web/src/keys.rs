@@ -22,9 +22,13 @@ use crate::{InternalError, Problem, ProblemKind};
 /// How long a key's item is cached: a revoked key works for at most this much longer.
 const BELIEVED: Duration = Duration::from_mins(1);
 
-/// The advice for a request without a valid key.
-const SEND_A_KEY: &str = "send a key that is valid, as authorization: Bearer wxp_… or as a library's secret; an operator creates one \
-                          with ops keys create";
+/// The advice for a request without a key, or with something else in its place.
+const SEND_A_KEY: &str = "there is no complete API key in the request: send the header authorization: Bearer wxp_…, \
+                          or set the key as a library's secret";
+
+/// The advice for a request with a key that does not exist or no longer works; it does not say which.
+const ANOTHER_KEY: &str = "the API key is unknown, revoked or expired: check it, or have an operator create another \
+                           with ops keys create";
 
 /// The advice for a request with an invalid token.
 const ANOTHER_TOKEN: &str = "the token is not valid here, or no longer: get another one from cgi-bin/token below the same path, with your \
@@ -132,11 +136,11 @@ impl KeyRing {
         if let Credential::Token(token, target) = &presented {
             self.check(token, target, now).await?;
         }
-        let key = self.known(presented.id(), now).await?.ok_or_else(|| self.refuse("unknown", SEND_A_KEY))?;
+        let key = self.known(presented.id(), now).await?.ok_or_else(|| self.refuse("unknown", ANOTHER_KEY))?;
         if let Credential::Key(text) | Credential::KeyInUrl(text) = &presented
             && !KeyDigest::of(&text.secret).matches(&key.secret)
         {
-            return Err(self.refuse("wrong", SEND_A_KEY));
+            return Err(self.refuse("wrong", ANOTHER_KEY));
         }
         if matches!(presented, Credential::KeyInUrl(_)) && !key.in_url {
             tracing::warn!(key = %key.id, "the key {} was in a URL, although it is not meant for URLs", key.id);
@@ -145,12 +149,12 @@ impl KeyRing {
         if key.revoked_at.is_some() {
             let source_ip = source(parts);
             tracing::warn!(key = %key.id, source_ip, "the revoked key {} is still in use", key.id);
-            return Err(self.refuse("revoked", SEND_A_KEY));
+            return Err(self.refuse("revoked", ANOTHER_KEY));
         }
         if !key.is_valid(now) {
             let source_ip = source(parts);
             tracing::warn!(key = %key.id, source_ip, "the key {} has expired and is still in use", key.id);
-            return Err(self.refuse("ended", SEND_A_KEY));
+            return Err(self.refuse("ended", ANOTHER_KEY));
         }
         self.note_use(&key, now).await;
         Ok(key)

@@ -72,7 +72,7 @@ kinds! {
     /// The call would issue a token, spend a code or take a secret: the platform does not relay it.
     PathRefused: FORBIDDEN, "path-refused", "The platform does not relay this call";
     /// There is no key, or not a valid one.
-    InvalidKey: UNAUTHORIZED, "invalid-key", "The API key is not valid";
+    InvalidKey: UNAUTHORIZED, "invalid-key", "There is no valid API key";
     /// WeChat has blocked the user.
     UserBlocked: FORBIDDEN, "user-blocked", "WeChat has blocked this user";
     /// The API key does not permit this, or operators may not do it.

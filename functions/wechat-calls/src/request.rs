@@ -250,13 +250,12 @@ fn is_asked_for(headers: &HeaderMap, name: &HeaderName, word: &str) -> Result<bo
 fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
-    match (value.to_str(), values.next()) {
-        (Ok(value), None) => Ok(Some(value)),
-        _ => Err(Problem::new(
-            ProblemKind::InvalidHeader,
-            format!("send {name} once, in visible ASCII characters: percent-encode all others of a file name"),
-        )),
+    if let (Ok(value), None) = (value.to_str(), values.next()) {
+        return Ok(Some(value));
     }
+    let others = if name == BODY_PART { "; percent-encode all others in the name of the file" } else { "" };
+    let detail = format!("send {name} once, in visible ASCII characters{others}");
+    Err(Problem::new(ProblemKind::InvalidHeader, detail))
 }
 
 fn idempotency_key(key: &str, method: &Method) -> Result<String, Problem> {

@@ -82,6 +82,7 @@ async fn headers_that_ask_for_what_cannot_be_are_refused_with_what_to_do() {
         (Method::GET, "idempotency-key", "k", "is for POST"),
         (Method::POST, "idempotency-key", "", "1 to 128 visible"),
         (Method::POST, "idempotency-key", "a b", "1 to 128 visible"),
+        (Method::POST, "idempotency-key", "订单", "once, in visible ASCII"),
         (Method::POST, "idempotency-key", long.as_str(), "1 to 128 visible"),
         (Method::POST, "idempotency-key", api_key.as_str(), "this is an API key"),
         (Method::POST, "retries", "1", "needs an Idempotency-Key"),
@@ -90,10 +91,11 @@ async fn headers_that_ask_for_what_cannot_be_are_refused_with_what_to_do() {
         (Method::GET, "retries", "many", "0 to 3"),
         (Method::GET, "x-body-file", FILE, "is only for POST"),
         (Method::POST, "x-body-part", "media; filename=a.jpg", "needs X-Body-File"),
+        (Method::POST, "x-body-part", "media; filename=照片.jpg", "percent-encode"),
         (Method::GET, "x-large-answer", "yes", "must be redirect"),
         (Method::GET, "x-video-url", "true", "must be follow"),
     ] {
-        let request = request(&method, path).header(name, value).body(Body::empty()).unwrap();
+        let request = request(&method, path).header(name, value.as_bytes()).body(Body::empty()).unwrap();
         let (status, kind, detail) = answered(request).await;
         assert_eq!((status, kind.as_str()), (400, "invalid-header"), "{name}: {value}");
         assert!(detail.contains(says) && !detail.contains(&api_key), "{detail}");

@@ -262,5 +262,6 @@ pub async fn unknown_route() -> Problem {
 
 /// The handler of any other method of an existing path; the router adds `Allow`.
 pub(crate) async fn method_not_allowed(method: Method) -> Problem {
-    Problem::new(ProblemKind::MethodNotAllowed, format!("use a method that Allow names instead of {method}"))
+    let detail = format!("{method} is not allowed here: use a method that the header Allow lists");
+    Problem::new(ProblemKind::MethodNotAllowed, detail)
 }

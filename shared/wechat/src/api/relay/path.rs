@@ -77,8 +77,8 @@ pub enum RefusedCall {
     TakesSecret,
     /// It belongs to web logins, which have their own tokens.
     #[error(
-        "calls of web logins are not relayed; below sns/ only the login of a mini program's user is: \
-         sns/jscode2session below the mini program's appid"
+        "calls for web logins are not relayed. Of those below sns/, only the login of a mini program's user is, \
+         sns/jscode2session, under the mini program's appid"
     )]
     WebLogin,
 }

@@ -197,7 +197,7 @@ def start_back_end(stack, folder, ports, host, variables, environment):
     command += ["--bind", host] if host else []
     command += ["--allow-host", HOST]
     command += [part for option, port in ports.items() for part in (option, str(port))]
-    start(stack, "cargo run", command, folder / "cargo-run.log", "The platform runs.", environment)
+    start(stack, "cargo run", command, folder / "cargo-run.log", "The platform is running.", environment)
     here = {name: value.replace(HOST, "127.0.0.1") for name, value in variables.items()}
     if subprocess.run(["cargo", "run", *MAKE_FRESH], cwd=ROOT, env=environment).returncode != 0:
         raise Failure("the events cannot be made; the lines above say why")

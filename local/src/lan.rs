@@ -35,7 +35,8 @@ pub(crate) fn address(args: &Args, public_url: Option<&str>) -> anyhow::Result<O
     let address = chosen.map_or_else(found, Ok)?;
     if !is_of_a_network(address) {
         anyhow::bail!(
-            "--lan takes this machine's address in a private network, such as --lan=192.168.1.7, not {address}"
+            "{address} is not an address in a private network: name this machine's address there, such as \
+             --lan=192.168.1.7"
         )
     }
     Ok(Some(address))

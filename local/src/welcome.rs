@@ -36,13 +36,13 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
     } else {
         "Authorize one of your test accounts: open in a browser, through the tunnel"
     };
-    let mut text = format!("\nThe platform runs.\n\n{authorize}:\n  {}\n\n", link.url);
+    let mut text = format!("\nThe platform is running.\n\n{authorize}:\n  {}\n\n", link.url);
     if let Some([pages, wechat]) = &system.lan_bases {
         write!(text, "{}", open_to_the_network(pages, wechat))?;
     }
     write!(
         text,
-        "Open the operators' console, which leads to the other pages of this machine:\n  {}/\n\n",
+        "Open the operators' console, which links to the other pages on this machine:\n  {}/\n\n",
         system.local_base
     )?;
     let curl = match &system.api_key {
@@ -57,7 +57,7 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
         "Query the state of the link:\n  {}\n\n\
          List all accounts, with their states:\n  {}\n\n\
          Create another link:\n  {} -H 'content-type: application/json' -d '{{\"requester_name\":\"Demo Shop\"}}'\n\n\
-         All that can be asked, in OpenAPI, also for a viewer of it:\n  {}\n\n",
+         Get the description of the API in OpenAPI, for a viewer or a generator of clients:\n  {}\n\n",
         curl.of(&format!("/authorization-links/{}", link.link_id)),
         curl.of("/accounts"),
         curl.of("/authorization-links"),
@@ -66,7 +66,7 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
     if system.api_key.is_some() {
         write!(
             text,
-            "Act as an administrator, who has IAM in the cloud and needs no key here:\n  curl {business}/keys\n\n"
+            "Administer API keys, which needs IAM credentials in AWS, and none on this port:\n  curl {business}/keys\n\n"
         )?;
     }
     match &system.simulator_base {
@@ -74,7 +74,8 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
             text,
             "WeChat is simulated at {base} (its accounts: {base}/_simulator/accounts, every call: {base}/_simulator/calls)\n\n\
              Write to an authorized account as a follower:\n  {base}/chat\n\n\
-             Rename accounts, change permissions, withdraw, add 500 of them:\n  {base}/console"
+             Play the merchants: rename accounts, change permissions, withdraw authorizations, add 500 accounts:\n  \
+             {base}/console"
         )?,
         None => real(&mut text, &system.public_base, &system.local_base)?,
     }
@@ -87,29 +88,25 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
     let option = business_option(business);
     writeln!(
         text,
-        "\nExamine the system, or run WeChat's release check against it, in another terminal:\n  \
+        "\nExamine the system, or run WeChat's release check against it, in another terminal and the same folder:\n  \
          cargo ops doctor{option}\n  cargo ops release-check{option}"
     )?;
     if let Some(base) = &system.events_base {
-        writeln!(
-            text,
-            "\nWatch what is delivered to the business from now on (a restart begins with an empty page):\n  {base}/"
-        )?;
+        writeln!(text, "\nWatch the events that your services would get (those since this start):\n  {base}/")?;
     }
     match &system.reply_webhook {
         Some(url) => called(&mut text, "Followers are answered by the reply webhook", url, &system.secret_file)?,
-        None => text.push_str(
-            "\nFollowers get no reply: use --sample-webhook, or set REPLY_WEBHOOK_URL to a webhook of yours\n",
-        ),
+        None => text
+            .push_str("\nFollowers get no reply: use --sample-webhook, or set REPLY_WEBHOOK_URL to your own webhook\n"),
     }
     if let Some(url) = &system.event_webhook {
         called(&mut text, "Changes of accounts are sent to the event webhook", url, &system.secret_file)?;
     }
-    text.push_str("\nFor other programs on the same table, secret, bus and WeChat:\n");
+    text.push_str("\nFor other programs that use the same table, secret, bus and WeChat:\n");
     for (name, value) in &system.exports {
         writeln!(text, "  export {name}={value}")?;
     }
-    text.push_str("\nCtrl-C ends everything; the stored data are there again at the next start.\n");
+    text.push_str("\nCtrl-C ends everything; the stored data are kept for the next start.\n");
     Ok(text)
 }
 
@@ -120,7 +117,7 @@ fn open_to_the_network(pages: &str, wechat: &str) -> String {
          reaches, without TLS:\n  \
          {pages}  merchants' pages, the API for holders of a key, and the console for browsers that were invited\n  \
          {wechat}  the simulated page of WeChat on which merchants confirm, and nothing else of the simulator\n\
-         All other ports answer this machine only.\n\n"
+         All other ports accept requests only from this machine.\n\n"
     )
 }
 
@@ -143,8 +140,8 @@ fn with_key(text: &mut String, key: &ReadyKey, system: &System) -> fmt::Result {
     }
     write!(
         text,
-        "Call the API as your services do. First set the URL and a key, which permits everything for all \
-         accounts\nand is kept in {}:\n  export API={}{KEY_DOOR} API_KEY={}\n\n",
+        "Call the API as your services will. First set its URL and a key, which permits\n\
+         everything for all accounts and is kept in {}:\n  export API={}{KEY_DOOR} API_KEY={}\n\n",
         key.file.display(),
         system.local_base,
         key.text.expose_secret()

@@ -313,7 +313,27 @@ def check_partition(template):
             yield f"{kind} was not transformed"
 
 
-CHECKS = [check_routes, check_login_routes, check_callers, check_roles, check_refresher, check_functions, check_partition]
+# Values of parameters that a function accepts, and such that would keep it from starting.
+VALUES = {
+    "ProviderName": (["", "示例科技", " Example "], [" ", "\u3000", "\u00a0", "????", "a\u2028??", "two\nlines", "店" * 61]),
+    "ProviderContact": (["", "400-800-1234", "微信：example-help"], ["\u2003", "???example-help", "\x071234567"]),
+    "ProviderFilingNumber": (["", "粤ICP备12345678号-1"], ["?ICP?12345678?", "\u3000ICP备12345678号", "\x07ICP备12345678号"]),
+    "ProviderLogoUrl": (
+        ["", "https://cdn.example.com/logo.png", "https://cdn.example.com:8443/logo.png?v=1"],
+        ["http://example.com/logo.png", "https://example.com:99999/a", "https://300.1.1.1/a", "https://a..b/", "logo.png"],
+    ),
+}
+
+
+def check_values(template):
+    for name, (accepted, refused) in VALUES.items():
+        pattern = template["Parameters"][name]["AllowedPattern"]
+        yield from (f"{name} refuses {value!r}" for value in accepted if not re.fullmatch(pattern, value))
+        yield from (f"{name} accepts {value!r}" for value in refused if re.fullmatch(pattern, value))
+
+
+CHECKS = [check_routes, check_login_routes, check_callers, check_roles, check_refresher, check_functions]
+CHECKS += [check_partition, check_values]
 
 
 def main():

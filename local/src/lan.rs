@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use axum::body::HttpBody as _;
 use axum::http::{Method, StatusCode};
 use axum::response::IntoResponse as _;
 use runtime::config::Origin;
@@ -51,7 +52,8 @@ const fn is_of_a_network(address: IpAddr) -> bool {
             let is_own_loopback = address.is_loopback() && !matches!(address, Ipv4Addr::LOCALHOST);
             address.is_private() || address.is_link_local() || is_shared || is_own_loopback
         }
-        IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
+        // A link-local address means nothing without its interface, which browsers do not accept.
+        IpAddr::V6(address) => address.is_unique_local(),
     }
 }
 
@@ -78,6 +80,9 @@ impl LanListeners {
     }
 }
 
+/// The largest form that is accepted from the network, in bytes: a merchant's choice is far smaller.
+const MAX_FORM: u64 = 64 * 1024;
+
 /// Lets the requests pass that a merchant's browser sends to WeChat, under the name of this address.
 pub(crate) fn gate(address: IpAddr) -> Gate {
     let guard = Guard::at(address, &[]);
@@ -85,7 +90,10 @@ pub(crate) fn gate(address: IpAddr) -> Gate {
         let path = request.uri().path();
         let is_merchants = match *request.method() {
             Method::GET => [paths::PC_PAGE, paths::MOBILE_PAGE].contains(&path),
-            Method::POST => path == paths::CONSENT,
+            // A body of unknown length has no upper bound here, so its size must be exact.
+            Method::POST => {
+                path == paths::CONSENT && request.body().size_hint().exact().is_some_and(|it| it <= MAX_FORM)
+            }
             _ => false,
         };
         if !is_merchants {
@@ -103,9 +111,21 @@ mod tests {
     use super::*;
 
     fn status(method: &str, host: &str, path: &str) -> Option<u16> {
+        status_of(method, host, path, Body::empty())
+    }
+
+    fn status_of(method: &str, host: &str, path: &str, body: Body) -> Option<u16> {
         let gate = gate("192.168.1.7".parse().unwrap());
-        let request = Request::builder().method(method).uri(path).header("host", host).body(Body::empty()).unwrap();
+        let request = Request::builder().method(method).uri(path).header("host", host).body(body).unwrap();
         gate(&request).map(|refused| refused.status().as_u16())
+    }
+
+    #[test]
+    fn a_form_that_no_page_of_ours_sends_is_refused_unread() {
+        let endless = futures::stream::repeat_with(|| Ok::<_, std::io::Error>("x"));
+        for body in [Body::from(vec![b'x'; 64 * 1024 + 1]), Body::from_stream(endless)] {
+            assert_eq!(status_of("POST", "192.168.1.7:3002", paths::CONSENT, body), Some(404));
+        }
     }
 
     #[test]

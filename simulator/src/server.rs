@@ -17,7 +17,7 @@ use http::response::Parts;
 use http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use serde_json::{Map, Value};
 use tokio::net::TcpListener;
@@ -78,6 +78,9 @@ impl Simulator {
             .nest(control::PREFIX, control::router())
             .fallback(api::unknown_path)
             .with_state(self.clone());
+        // With a timer, a connection on which no request comes ends by itself.
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new());
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
@@ -105,7 +108,7 @@ impl Simulator {
                     }
                 }
             });
-            let connection = graceful.watch(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
             // A connection ends with an error whenever a fault or the other side closes it: nothing to report.
             connections.spawn(async move { drop(connection.await) });
         }

@@ -9,7 +9,7 @@ use simulator::paths;
 use store::{LinkStatus, MintCount, MintRefused};
 use stories::browser::Browser;
 use stories::business::{Answer, Business, LINKS, Link};
-use stories::faults::{Fault, Matching};
+use stories::faults::{Fault, Matching, Side};
 use stories::world::World;
 
 use crate::opening::{DONE, Opening};
@@ -139,6 +139,26 @@ async fn of_a_simultaneous_cancellation_and_return_one_wins_and_all_agree() {
         }
         world.pass(Duration::from_mins(10));
     }
+}
+
+#[tokio::test]
+async fn a_press_while_the_merchant_finishes_on_another_device_leads_to_what_was_authorized() {
+    let world = World::ready().await;
+    let Opening { link, browser, page, .. } = Opening::of(&world).await;
+    let other = Browser::on_computer();
+    let launch = other.open(&link.url).await;
+    let mut held = world.faults.hold(0, Matching::setting("mint_times"), Side::Before);
+    let finish = async {
+        held.until_reached().await;
+        let back = browser.open(&page.way_back(&world.confirms(&page, &world.account(0)).redirect_code)).await;
+        held.release();
+        back.told_status()
+    };
+    let (pressed, status) = tokio::join!(other.submit(&launch, &[]), finish);
+    assert_eq!((status.as_str(), pressed.status), ("authorized", 303));
+    assert_eq!(pressed.headers["location"], link.url.as_str());
+    let shown = other.open(&link.url).await;
+    assert_eq!(shown.status, 200, "{}", shown.text);
 }
 
 #[tokio::test]

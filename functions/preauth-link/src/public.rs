@@ -101,7 +101,11 @@ async fn pressed(
         return Ok(launch_page(&service, &open, &link, language, browser).await?);
     }
     let cookie = AttemptCookie::generate(open.random());
-    let minted = mint(&service, &open, *link, Some(&cookie.digest())).await?;
+    let minted = match mint(&service, &open, *link, Some(&cookie.digest())).await {
+        // In the meantime the merchant has finished on another device: the link's page says so.
+        Err(LinkError::Ended(LinkStatus::Authorized)) => return Ok(see_other(&service.link_url(&id))?),
+        minted => minted?,
+    };
     let secure = service.config().public_base.is_https();
     let cookie = cookie.header(&id, &minted.attempt, secure).ok_or(InternalError::Render)?;
     let target = if browser == Browser::WechatOnPhone { &minted.on_phone } else { &minted.on_computer };

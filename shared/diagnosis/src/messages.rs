@@ -9,6 +9,9 @@ use store::MessageArrivals;
 
 use crate::finding::{Check, Finding, State, Verdict};
 
+/// The age of the last message above which nothing shows any more that messages arrive.
+const SHOWS_NOTHING_AFTER: Duration = Duration::from_hours(24);
+
 /// When a message last arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastMessage {
@@ -31,9 +34,9 @@ impl State for LastMessage {
         Check::Messages
     }
 
-    /// If none has arrived, perhaps nobody has written: that is not an error.
+    /// If none has arrived, or none for long, perhaps nobody has written: that is not an error.
     fn verdict(&self) -> Verdict {
-        if self.age.is_some() { Verdict::Ok } else { Verdict::Unknown }
+        if self.age.is_some_and(|age| age < SHOWS_NOTHING_AFTER) { Verdict::Ok } else { Verdict::Unknown }
     }
 
     fn sentence(&self, language: Language) -> String {
@@ -51,12 +54,12 @@ impl State for LastMessage {
 
     fn remedy(&self, language: Language) -> Option<String> {
         let url = &self.messages_url;
-        self.age.is_none().then(|| {
+        (self.verdict() != Verdict::Ok).then(|| {
             say!(
                 language,
-                "如果已有账号授权，请用微信给其中一个账号发一条消息，然后重新查看；仍然没有时，请在微信开放平台\
+                "如果已有账号授权，请用微信给其中一个账号发一条消息，然后重新查看；如果没有变化，请在微信开放平台\
                  （第三方平台，开发资料）核对：消息与事件接收URL 必须是 {url}，其中 $APPID$ 原样填写",
-                "if an account is authorized, send it a message in WeChat and check again. If none arrives, check in \
+                "if an account is authorized, send it a message in WeChat and look again. If nothing changes, check in \
                  WeChat's console (第三方平台, 开发资料) that 消息与事件接收URL is {url}, with $APPID$ literally",
             )
         })

@@ -134,6 +134,8 @@ fn of_accounts_and_what_waits() -> Vec<Told> {
         ),
         (last_message(None).into(), Verdict::Unknown, "is known of the last 90 days", "最近 90 天没有任何账号"),
         (last_message(Some(3)).into(), ok, "last arrived 3 minutes ago", "消息或事件：3 分钟前"),
+        (last_message(Some(1439)).into(), ok, "last arrived 23 hours ago", "消息或事件：23 小时前"),
+        (last_message(Some(1440)).into(), Verdict::Unknown, "last arrived 24 hours ago", "消息或事件：24 小时前"),
         (inbox(2, Some(31), 0).into(), warning, "2 push events waiting", "2 条推送等待处理"),
         (inbox(2, None, 0).into(), ok, "2 push events waiting", "2 条推送等待处理"),
         (inbox(0, None, 5).into(), warning, "event bus: 5 messages of followers", "5 条用户消息"),

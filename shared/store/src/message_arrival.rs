@@ -19,9 +19,9 @@ use crate::write::{absent, is_after, is_until};
 /// How long the last arrival is kept.
 pub const MESSAGE_ARRIVAL_KEPT: Duration = Duration::from_hours(24 * 90);
 
-/// The least time between two stored arrivals of an account, and so the precision of the stored time. It is long, since
-/// storing must be cheap for accounts with messages all day.
-pub const ACCOUNT_ARRIVALS_EVERY: Duration = Duration::from_hours(6);
+/// The least time between two stored arrivals of an account, and so the precision of the stored time: storing must be
+/// cheap for accounts with messages all day.
+pub const ACCOUNT_ARRIVALS_EVERY: Duration = Duration::from_hours(1);
 
 /// The same for the platform. It is short, since it shows whether WeChat's console has the right URL.
 pub const PLATFORM_ARRIVALS_EVERY: Duration = Duration::from_mins(10);

@@ -150,10 +150,20 @@ async fn why_does_this_merchant_get_no_messages_when_none_was_pushed() {
     assert!(world.simulator.send_message(&Message::text(&shop, FOLLOWER, "hello?")).await.is_empty());
     world.pass(Duration::from_mins(3));
     let page = stage.see(&operator, &path).await.text;
-    assert!(page.contains("3 minutes ago") && !page.contains("None is known"), "{page}");
+    assert!(page.contains("3 minutes ago") && page.contains("next after") && !page.contains("None is known"), "{page}");
+    assert!(!page.contains("Send the account a message"), "{page}");
     for path in ["/console/setup", "/console"] {
         let page = stage.see(&operator, path).await.text;
         assert!(page.contains("a message or event of an account last arrived 3 minutes ago"), "{page}");
+    }
+
+    // A day later nothing shows that they still do.
+    world.pass(Duration::from_hours(24));
+    let page = stage.see(&operator, &path).await.text;
+    assert!(page.contains("24 hours ago") && page.contains("Send the account a message"), "{page}");
+    let setup = stage.see(&operator, "/console/setup").await.text;
+    for shown in ["last arrived 24 hours ago", "send it a message in WeChat", "Unknown"] {
+        assert!(setup.contains(shown), "{shown}: {setup}");
     }
 }
 

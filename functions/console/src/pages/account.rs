@@ -13,7 +13,7 @@ use diagnosis::codes::{self, Explanation};
 use diagnosis::words::{account_status, change, permission, state_meaning};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use store::{AccountState, CountedFailure, KnownAccount, LinkStatus, Links, PastEvent};
+use store::{ACCOUNT_ARRIVALS_EVERY, AccountState, CountedFailure, KnownAccount, LinkStatus, Links, PastEvent};
 
 use super::arrivals::Push;
 use super::links;
@@ -46,8 +46,8 @@ struct Page<'a> {
     expires_at: Option<Timestamp>,
     due_at: Option<Timestamp>,
     profile_read_at: Option<Timestamp>,
-    /// To some hours; missing if none has arrived for 90 days.
-    last_message_at: Option<Timestamp>,
+    /// `None` if it cannot be read.
+    last_message: Option<LastMessage>,
     failure: Option<Failure>,
     permissions: Vec<String>,
     missing: Vec<String>,
@@ -64,6 +64,21 @@ struct Page<'a> {
     history: Vec<Happened>,
     pushes: Vec<Push>,
     calls: Vec<FailedCall>,
+}
+
+/// When the last message or event arrived.
+struct LastMessage {
+    /// To an hour; `None` if none has arrived for 90 days.
+    at: Option<Timestamp>,
+    /// The time before which no newer one is stored, if it has not come yet.
+    next: Option<Timestamp>,
+}
+
+impl LastMessage {
+    fn new(at: Option<Timestamp>, now: Timestamp) -> Self {
+        let next = at.map(|at| at.plus(ACCOUNT_ARRIVALS_EVERY)).filter(|next| *next > now);
+        Self { at, next }
+    }
 }
 
 /// Why the last renewal has failed.
@@ -253,12 +268,12 @@ async fn shown(
     status: StatusCode,
 ) -> Result<Response, Trouble> {
     let (items, now) = (&visit.open.items, visit.open.now());
-    let (account, history, pushes, calls, last_message_at) = tokio::try_join!(
+    let (account, history, pushes, calls, last_message) = tokio::try_join!(
         items.account_lists.get(appid),
         items.outbox.history(appid, SHOWN, None),
         items.arrivals.of_account(appid, SHOWN, None),
         items.failed_calls.page(Some(appid.as_str()), now.minus(FAILED_SINCE), SHOWN, None),
-        items.message_arrivals.last(Some(appid), now),
+        async { Ok(items.message_arrivals.last(Some(appid), now).await) },
     )?;
     let account = account.ok_or(Trouble::Unknown(Thing::Account))?;
     let details = &account.details;
@@ -288,7 +303,9 @@ async fn shown(
         expires_at: token.expires_at,
         due_at: token.due_at.filter(|_| words::is_active(&account)),
         profile_read_at: details.profile_read_at,
-        last_message_at,
+        last_message: visit
+            .part("reading when a message last arrived", last_message)
+            .map(|at| LastMessage::new(at, now)),
         failure: failure(&account, language),
         permissions: named(&details.func_info),
         is_active: words::is_active(&account),

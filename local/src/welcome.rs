@@ -80,10 +80,7 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
         None => real(&mut text, &system.public_base, &system.local_base)?,
     }
     if let Some(base) = &system.shop_base {
-        writeln!(
-            text,
-            "\nLog in as a visitor of a merchant's shop, once an official account is authorized:\n  {base}/"
-        )?;
+        writeln!(text, "\nLog in as a visitor of a demo shop, once an official account is authorized:\n  {base}/")?;
     }
     let option = business_option(business);
     writeln!(

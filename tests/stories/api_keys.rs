@@ -222,7 +222,7 @@ async fn a_key_is_made_listed_and_revoked_and_its_text_is_shown_once() {
         assert!(!shown.contains(secret), "the secret is in {place}");
         assert!(shown.contains(id), "the id is in {place}");
     }
-    for said in ["an API key was made", "an API key was revoked", "订单 orders", "accounts:read calls", by] {
+    for said in ["an API key was created", "an API key was revoked", "订单 orders", "accounts:read calls", by] {
         assert!(world.log.text().contains(said), "{said}");
     }
 }

@@ -68,7 +68,7 @@ async fn an_operator_is_made_with_an_invitation_that_one_answer_has() {
     for place in [format!("{items:?}"), json!(listed).to_string(), world.log.text()] {
         assert!(!place.contains(secret), "the code is in {place}");
     }
-    assert!(world.log.text().contains("an operator was made and invited"));
+    assert!(world.log.text().contains("an operator was created and invited"));
 }
 
 #[tokio::test]

@@ -200,7 +200,7 @@ async fn created(
     let open = service.open(bound).await?;
     let (key, text) = request.make(caller.principal(), &context.random, open.now());
     open.items.api_keys.create(&key, &actor).await?;
-    log(&key, &actor, "an API key was made");
+    log(&key, &actor, "an API key was created");
     let key = CreatedKey { id: key.id.clone(), key: text.text().expose_secret().to_owned(), terms: KeyTerms::of(&key) };
     Ok(json(StatusCode::CREATED, &key))
 }

@@ -230,7 +230,7 @@ async fn created(
     if !open.items.operators.create(&operator, &invitation, &actor).await? {
         return Err(exists(&operator.name).into());
     }
-    log(&operator.name, &actor, "an operator was made and invited");
+    log(&operator.name, &actor, "an operator was created and invited");
     let invitation = service.invitation(&invitation, &code);
     Ok(json(StatusCode::CREATED, &CreatedOperator { terms: OperatorTerms::of(&operator), invitation }))
 }

@@ -97,7 +97,7 @@ async fn created(service: LinkService, caller: Caller, body: Members, bound: Ins
     let now = open.now();
     let valid_until = now.plus(life);
     open.items.links.put(&id, &request, valid_until, now).await.map_err(LinkError::from)?;
-    tracing::info!(link = %id, caller = %caller, "link {id} was made");
+    tracing::info!(link = %id, caller = %caller, "link {id} was created");
     let url = service.link_url(&id).into();
     Ok(json(StatusCode::CREATED, &CreatedLink { link_id: id, url, expires_at: valid_until.rfc3339() }))
 }

@@ -40,7 +40,7 @@ pub(crate) async fn mint(
     let now = open.now();
     let attempt = AttemptId::generate(open.random());
     open.items.attempts.put(&link.id, &attempt, &made.code, cookie, now).await?;
-    tracing::info!(link = %link.id, "link {} was followed: a pre-auth code was made", link.id);
+    tracing::info!(link = %link.id, "link {} was followed: a pre-auth code was issued", link.id);
     let redirect_uri = service.callback_url(&link.id, &attempt);
     let launch =
         Launch { component: component.appid(), code: &made.code, redirect_uri: &redirect_uri, request: &link.request };

@@ -42,7 +42,7 @@ fn the_ready_key_is_printed_kept_and_logged_nowhere() {
     }
     assert_eq!(keys[0], keys[1]);
     let log = fs::read_to_string(log).unwrap();
-    assert!(log.contains("an API key was made"), "{log}");
+    assert!(log.contains("an API key was created"), "{log}");
     // The last 43 characters are its secret, the rest is its id.
     let secret = &keys[0][keys[0].len() - 43..];
     assert!(!log.contains(secret), "{}", log.lines().find(|line| line.contains(secret)).unwrap());

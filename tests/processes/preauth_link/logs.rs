@@ -63,7 +63,7 @@ async fn no_request_good_or_bad_leaves_a_secret_in_the_log() {
     assert_eq!(function.request(&at_page("POST", &link.id)).await.status, 503);
 
     let output = function.kill();
-    assert!(output.contains("a pre-auth code was made") && output.contains("***"), "it does print:\n{output}");
+    assert!(output.contains("a pre-auth code was issued") && output.contains("***"), "it does print:\n{output}");
     assert_request_ids(&output);
     assert_nothing_leaked(&output, &world.simulator, &[]).await;
     assert_eq!(leaks(&output, [("cookie", cookie_value)]), Vec::<String>::new());

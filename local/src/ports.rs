@@ -7,8 +7,8 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 /// Why there is no listener. The sentence names the option that helps.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Another program listens there.
-    #[error("port {port} is in use: stop the other program or choose another with {option}")]
+    /// Another program listens there, or another part of this one.
+    #[error("port {port} is in use, by another program or by another option here: choose another with {option}")]
     InUse {
         /// The port.
         port: u16,
@@ -82,7 +82,10 @@ mod tests {
         let first = bind(LOCALHOST, 0, "--port").unwrap();
         let port = first.local_addr().unwrap().port();
         let sentence = bind(LOCALHOST, port, "--port").unwrap_err().to_string();
-        assert_eq!(sentence, format!("port {port} is in use: stop the other program or choose another with --port"));
+        assert_eq!(
+            sentence,
+            format!("port {port} is in use, by another program or by another option here: choose another with --port")
+        );
     }
 
     #[test]

@@ -87,7 +87,7 @@ enum CallbackError {
     /// The attempt has brought too many codes.
     #[error("the attempt has brought too many codes")]
     TooMany,
-    /// Not the caller's fault.
+    /// A fault of the platform or of what it depends on.
     #[error(transparent)]
     Internal(#[from] InternalError),
 }

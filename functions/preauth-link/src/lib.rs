@@ -139,7 +139,7 @@ enum LinkError {
     /// It mints no further pre-auth code for now, or ever.
     #[error("the link has made too many pre-auth codes")]
     TooMany(Option<Again>),
-    /// Not the caller's fault.
+    /// A fault of the platform or of what it depends on.
     #[error(transparent)]
     Internal(#[from] InternalError),
 }

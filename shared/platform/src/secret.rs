@@ -46,7 +46,7 @@ pub enum PlatformError {
     )]
     NotConfigured,
     /// The secret is not a JSON object, or names a field twice.
-    #[error("the platform's secret is not a JSON object without duplicate fields: store it again")]
+    #[error("the platform's secret is not a JSON object, or has a field twice: store it again")]
     NotJson,
     /// The value of a field is not a string.
     #[error("{0} in the platform's secret is not a string: put it in quotation marks")]

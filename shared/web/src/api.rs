@@ -27,7 +27,7 @@ use crate::{BodyError, InternalError, Problem, ProblemKind, QueryError, spawn_wi
 pub enum ApiError {
     /// The problem says what the program can do about it.
     Problem(Problem),
-    /// Not the caller's fault: it is logged, and the response contains a reference.
+    /// A fault of the platform or of what it depends on: it is logged, and the response contains a reference.
     Internal(InternalError),
     /// WeChat's fault: it is logged, and the problem explains it.
     Explained(InternalError, Box<Problem>),

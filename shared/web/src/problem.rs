@@ -165,7 +165,7 @@ kinds! {
     TokenUnavailable: SERVICE_UNAVAILABLE, "token-unavailable", "WeChat issues no token";
     /// The platform's secret is still empty.
     NotConfigured: SERVICE_UNAVAILABLE, "not-configured", "The platform is not configured";
-    /// Not the caller's fault.
+    /// The platform cannot respond at the moment. The cause is in its log.
     Unavailable: SERVICE_UNAVAILABLE, "unavailable", "Not available";
 }
 

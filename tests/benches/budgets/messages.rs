@@ -119,6 +119,8 @@ pub(crate) fn measure(report: &mut Report) {
 pub(crate) fn table(operation: &str, request: &Request) -> String {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let answer = match operation {
+        // No arrival is stored yet.
+        "GetItem" if body["Key"].to_string().contains("message-arrival") => json!({}),
         "GetItem" => json!({ "Item": { "user_name": { "S": USER_NAME } } }),
         _ => match lease_owner(&body) {
             Some(owner) => json!({ "Attributes": { "first_owner": owner } }),

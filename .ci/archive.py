@@ -51,12 +51,12 @@ def samconfig(text):
     return re.sub(r"^\[default\.build\..*\n(?:(?!\[).*\n)*", "", text, flags=re.M)
 
 
-def check_machine(path, architecture):
-    """Refuses a binary that processors of this architecture cannot run."""
-    with open(path, "rb") as binary:
-        header = binary.read(20)
-    if header[:4] != b"\x7fELF" or int.from_bytes(header[18:20], "little") != ARCHITECTURES[architecture]:
-        sys.exit(f"{path} is no program for {architecture}")
+def program(path, architecture):
+    """A binary that processors of this architecture can run."""
+    binary = path.read_bytes()
+    if binary[:4] != b"\x7fELF" or int.from_bytes(binary[18:20], "little") != ARCHITECTURES[architecture]:
+        sys.exit(f"{path} is not a program for {architecture}")
+    return binary
 
 
 def zipped(binary):
@@ -84,9 +84,9 @@ def contents(version, architecture, built):
     files |= {name: written(name).encode() for name in COPIED}
     files[LICENSES] = (built / LICENSES).read_bytes()
     for path in code_of(deployed):
-        files[path] = zipped((built / architecture / Path(path).stem / "bootstrap").read_bytes())
+        files[path] = zipped(program(built / architecture / Path(path).stem / "bootstrap", architecture))
     programs = {"ops": written(".ci/release/ops").encode()}
-    programs |= {f"bin/ops-{it}": (built / it / "ops/bootstrap").read_bytes() for it in ARCHITECTURES}
+    programs |= {f"bin/ops-{it}": program(built / it / "ops/bootstrap", it) for it in ARCHITECTURES}
     return {path: (content, False) for path, content in files.items()} | {
         path: (content, True) for path, content in programs.items()
     }
@@ -105,9 +105,6 @@ def packed(name, files, time):
 
 
 def main(version, architecture, built, target):
-    for of in ARCHITECTURES:
-        for path in Path(built, of).glob("*/bootstrap"):
-            check_machine(path, of)
     name = f"wechat-platform-{version}-{architecture}"
     archive = packed(name, contents(version, architecture, Path(built)), int(os.environ["SOURCE_DATE_EPOCH"]))
     Path(target).mkdir(exist_ok=True)

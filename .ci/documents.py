@@ -26,7 +26,10 @@ RUN = [
 ]
 
 # The chapters whose commands a story runs instead.
-STORIES = {("docs/calls.md", "examples"): "tests/stories/documented_calls.rs"}
+STORIES = {
+    ("docs/calls.md", "examples"): "tests/stories/documented_calls.rs",
+    ("docs/events.md", "try-it-locally"): "tests/stories/clients/receiver.rs",
+}
 
 
 @dataclass

@@ -90,7 +90,7 @@ pub(crate) fn gate(address: IpAddr) -> Gate {
         let path = request.uri().path();
         let is_merchants = match *request.method() {
             Method::GET => [paths::PC_PAGE, paths::MOBILE_PAGE].contains(&path),
-            // A body of unknown length has no upper bound here, so its size must be exact.
+            // Without a Content-Length nothing limits the body, so one is required.
             Method::POST => {
                 path == paths::CONSENT && request.body().size_hint().exact().is_some_and(|it| it <= MAX_FORM)
             }

@@ -9,8 +9,8 @@ use store::MessageArrivals;
 
 use crate::finding::{Check, Finding, State, Verdict};
 
-/// The age of the last message above which nothing shows any more that messages arrive.
-const SHOWS_NOTHING_AFTER: Duration = Duration::from_hours(24);
+/// The age of the last message from which on nothing shows any more that messages arrive.
+pub const SHOWS_NOTHING_AFTER: Duration = Duration::from_hours(24);
 
 /// When a message last arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]

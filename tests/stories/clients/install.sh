@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the libraries that the programs of docs/clients.md and docs/events.md use, below target/clients, for the stories that run them.
+# Installs the libraries that the programs of docs/clients.md and docs/events.md use, below target/clients, for the
+# stories that run them.
 # Needs Node.js 20 with npm, and Python 3.10 with venv.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"

@@ -20,11 +20,18 @@ const DOCUMENT: &str = include_str!("../../../docs/events.md");
 /// The time until the program listens.
 const START: Duration = Duration::from_secs(20);
 
-/// The program under its heading.
-fn program() -> &'static str {
+/// The block under the heading that is in this language.
+fn block(language: &str) -> &'static str {
     let (_, section) = DOCUMENT.split_once("\n## Try it locally\n").expect("the section is there");
-    let (_, block) = section.split_once("\n```python\n").expect("it has a program");
+    let (_, block) = section.split_once(&format!("\n```{language}\n")).expect("it has such a block");
     block.split_once("\n```\n").unwrap().0
+}
+
+/// The program's file and the secret's, as in the command that starts it.
+fn files() -> [&'static str; 2] {
+    let words: Vec<_> = block("sh").lines().next().unwrap().split(' ').collect();
+    let ["python3", program, secret, "&"] = words[..] else { panic!("another command: {words:?}") };
+    [program, secret]
 }
 
 #[tokio::test]
@@ -36,12 +43,13 @@ async fn the_receiver_echoes_texts_and_learns_of_changes_but_believes_nobody_els
     let python = Path::new(INSTALLED).join("python/bin/python");
     assert!(python.exists(), "tests/stories/clients/install.sh installs what the program needs");
     let folder = tempfile::tempdir().unwrap();
-    let [file, secret] = ["receiver.py", "secret.json"].map(|name| folder.path().join(name));
-    std::fs::write(&file, program()).unwrap();
+    let [file, secret] = files().map(|name| folder.path().join(name));
+    std::fs::create_dir(secret.parent().unwrap()).unwrap();
+    std::fs::write(&file, block("python")).unwrap();
     std::fs::write(&secret, secret_json().expose_secret()).unwrap();
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let arguments = [file.to_str().unwrap(), secret.to_str().unwrap()];
-    let process = Process::start(python, &arguments, [("PORT", port.to_string())]);
+    let mut process = Process::start(python, &arguments, [("PORT", port.to_string())]);
     eventually("the receiver listens", START, || TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
 
     let url = Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
@@ -53,7 +61,7 @@ async fn the_receiver_echoes_texts_and_learns_of_changes_but_believes_nobody_els
     let outcome = world.simulator.send_message(&Message::text(&account, FOLLOWER, "几点关门？")).await;
     assert_eq!(outcome.reply_text().as_deref(), Some("You said: 几点关门？"), "{outcome:?} {}", process.output());
     for printed in ["account.authorized", "message.text", "几点关门？"] {
-        assert!(process.output().contains(printed), "{printed}: {}", process.output());
+        process.wait_for_output(printed, START).await;
     }
 
     let mut forged = TcpStream::connect(("127.0.0.1", port)).unwrap();

@@ -157,8 +157,15 @@ async fn why_does_this_merchant_get_no_messages_when_none_was_pushed() {
         assert!(page.contains("a message or event of an account last arrived 3 minutes ago"), "{page}");
     }
 
+    world.pass(Duration::from_hours(2));
+    let page = stage.see(&operator, &path).await.text;
+    assert!(page.contains("2 hours ago"), "{page}");
+    for hint in ["next after", "Send the account a message"] {
+        assert!(!page.contains(hint), "{hint}: {page}");
+    }
+
     // A day later nothing shows that they still do.
-    world.pass(Duration::from_hours(24));
+    world.pass(Duration::from_hours(22));
     let page = stage.see(&operator, &path).await.text;
     assert!(page.contains("24 hours ago") && page.contains("Send the account a message"), "{page}");
     let setup = stage.see(&operator, "/console/setup").await.text;

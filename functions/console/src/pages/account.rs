@@ -9,6 +9,7 @@ use axum::response::Response;
 use base::clock::Timestamp;
 use base::ids::{AppId, LinkId};
 use base::language::Language;
+use diagnosis::SHOWS_NOTHING_AFTER;
 use diagnosis::codes::{self, Explanation};
 use diagnosis::words::{account_status, change, permission, state_meaning};
 use http::{Method, StatusCode};
@@ -72,12 +73,14 @@ struct LastMessage {
     at: Option<Timestamp>,
     /// The time before which no newer one is stored, if it has not come yet.
     next: Option<Timestamp>,
+    /// Whether it shows that messages arrive.
+    is_recent: bool,
 }
 
 impl LastMessage {
     fn new(at: Option<Timestamp>, now: Timestamp) -> Self {
         let next = at.map(|at| at.plus(ACCOUNT_ARRIVALS_EVERY)).filter(|next| *next > now);
-        Self { at, next }
+        Self { at, next, is_recent: at.is_some_and(|at| now.since(at) < SHOWS_NOTHING_AFTER) }
     }
 }
 

@@ -313,14 +313,18 @@ def check_partition(template):
             yield f"{kind} was not transformed"
 
 
-# Values of parameters that a function accepts, and such that would keep it from starting.
+# Values of parameters that functions accept, and mistakes, most of which would keep functions from starting.
 VALUES = {
+    "ReturnUrlOrigins": (
+        ["", "https://app.example.com", "https://app.example.com, https://b.example.com:8443"],
+        ["http://app.example.com", "https://app.example.com:84430", "https://app.example.com/"],
+    ),
     "ProviderName": (["", "示例科技", " Example "], [" ", "\u3000", "\u00a0", "????", "a\u2028??", "two\nlines", "店" * 61]),
     "ProviderContact": (["", "400-800-1234", "微信：example-help"], ["\u2003", "???example-help", "\x071234567"]),
     "ProviderFilingNumber": (["", "粤ICP备12345678号-1"], ["?ICP?12345678?", "\u3000ICP备12345678号", "\x07ICP备12345678号"]),
     "ProviderLogoUrl": (
         ["", "https://cdn.example.com/logo.png", "https://cdn.example.com:8443/logo.png?v=1"],
-        ["http://example.com/logo.png", "https://example.com:99999/a", "https://300.1.1.1/a", "https://a..b/", "logo.png"],
+        ["http://example.com/logo.png", "https://example.com:99999/a", "https://300.1.1.1/a", "https://a..b/", "a.png"],
     ),
 }
 

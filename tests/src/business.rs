@@ -270,6 +270,11 @@ impl Business {
         self.look(link).await["status"].clone()
     }
 
+    /// Cancels a link.
+    pub async fn cancel(&self, link: &Link) -> Answer {
+        self.ask(Method::DELETE, &format!("{LINKS}/{}", link.id), &json!({})).await
+    }
+
     /// Creates a code for a page of its own.
     pub async fn code(&self, link: &Link) -> Answer {
         self.ask(Method::POST, &format!("{LINKS}/{}/codes", link.id), &json!({})).await

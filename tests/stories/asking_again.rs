@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use base::ids::{AppId, LinkId};
-use http::Method;
 use serde_json::{Value, json};
 use store::{Bound, BoundBy, GrantEnd, WriteOutcome};
 use stories::browser::Browser;
@@ -81,7 +80,7 @@ async fn a_link_that_was_used_or_cancelled_asks_no_more() {
     assert_ne!(cancelled.id, used.id);
     assert_eq!(business.look(&used).await["status"], "authorized");
     comes_back(&world, &account).await;
-    let answer = business.ask(Method::DELETE, &format!("{LINKS}/{}", cancelled.id), &json!({})).await;
+    let answer = business.cancel(&cancelled).await;
     assert_eq!(answer.status, 200);
 
     let last = is_lost(&world, &account).await;

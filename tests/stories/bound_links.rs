@@ -149,8 +149,7 @@ async fn a_grants_event_names_its_own_link_even_if_cancelled_or_without_referenc
         let page = Browser::on_computer().press(link).await;
         let consent = world.confirms(&page, &world.account(number));
         if number == 1 {
-            let path = format!("{}/{}", stories::business::LINKS, link.id);
-            assert_eq!(business.ask(http::Method::DELETE, &path, &json!({})).await.status, 200);
+            assert_eq!(business.cancel(link).await.status, 200);
         }
         world.push_and_work(&consent.push).await;
     }

@@ -8,15 +8,11 @@ use serde_json::json;
 use simulator::paths;
 use store::{LinkStatus, MintCount, MintRefused};
 use stories::browser::Browser;
-use stories::business::{Answer, Business, LINKS, Link};
+use stories::business::{Business, LINKS};
 use stories::faults::{Fault, Matching, Side};
 use stories::world::World;
 
 use crate::opening::{DONE, Opening};
-
-async fn cancel(business: &Business, link: &Link) -> Answer {
-    business.ask(Method::DELETE, &format!("{LINKS}/{}", link.id), &json!({})).await
-}
 
 #[tokio::test]
 async fn a_cancelled_link_says_so_to_business_and_merchant_and_makes_no_code() {
@@ -26,14 +22,14 @@ async fn a_cancelled_link_says_so_to_business_and_merchant_and_makes_no_code() {
     let browser = Browser::on_computer();
     let launch = browser.open(&link.url).await;
     let then = world.now();
-    let answer = cancel(&business, &link).await;
+    let answer = business.cancel(&link).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(answer.headers["cache-control"], "no-store");
     assert_eq!((&answer.body["status"], &answer.body["reference"]), (&json!("cancelled"), &json!("a-7")));
     assert_eq!(answer.body["cancelled_at"], then.rfc3339());
 
     world.pass(Duration::from_mins(5));
-    let again = cancel(&business, &link).await;
+    let again = business.cancel(&link).await;
     assert_eq!((again.status, &again.body), (200, &answer.body), "again changes nothing");
     assert_eq!(business.look(&link).await, answer.body);
 
@@ -49,7 +45,7 @@ async fn a_cancelled_link_says_so_to_business_and_merchant_and_makes_no_code() {
 
     world.pass(Duration::from_hours(24 * 8));
     assert_eq!(business.status(&link).await, "cancelled", "also when its time is over");
-    assert_eq!(cancel(&business, &link).await.status, 200);
+    assert_eq!(business.cancel(&link).await.status, 200);
 }
 
 #[tokio::test]
@@ -60,12 +56,12 @@ async fn only_a_link_that_is_pending_can_be_cancelled() {
     let back = browser.open(&page.way_back(&world.confirms(&page, &world.account(0)).redirect_code)).await;
     assert_eq!(back.told_status(), "authorized");
     let before = business.look(&link).await;
-    let used = cancel(&business, &link).await;
+    let used = business.cancel(&link).await;
     assert_eq!((used.status, used.problem()), (409, "link-used"));
     assert_eq!(business.look(&link).await, before);
 
     world.pass(Duration::from_mins(1));
-    let expired = cancel(&business, &short).await;
+    let expired = business.cancel(&short).await;
     assert_eq!((expired.status, expired.problem()), (410, "link-expired"));
     assert_eq!(business.status(&short).await, "expired");
 
@@ -75,7 +71,7 @@ async fn only_a_link_that_is_pending_can_be_cancelled() {
         assert_eq!((unknown.status, unknown.problem()), (404, "unknown-link"), "{id}");
     }
     assert_eq!(world.items().await, items, "no link is made by cancelling it");
-    let unsigned = cancel(&Business::unsigned(&world), &link).await;
+    let unsigned = Business::unsigned(&world).cancel(&link).await;
     assert_eq!((unsigned.status, unsigned.problem()), (403, "no-identity"));
 }
 
@@ -89,7 +85,7 @@ async fn a_consent_under_way_when_its_link_is_cancelled_keeps_only_the_grant() {
         let page = browser.press(link).await;
         let account = world.account(number);
         let consent = world.confirms(&page, &account);
-        assert_eq!(cancel(&business, link).await.status, 200);
+        assert_eq!(business.cancel(link).await.status, 200);
         let way_back = page.way_back(&consent.redirect_code);
         // The page is loaded again, and the push arrives: the result is the same.
         for _ in 0..2 {
@@ -117,7 +113,7 @@ async fn a_push_that_comes_after_its_link_was_cancelled_does_not_bind_it() {
     let link = business.link(json!({})).await;
     let page = Browser::in_wechat().press(&link).await;
     let consent = world.confirms(&page, &world.account(0));
-    cancel(&business, &link).await;
+    business.cancel(&link).await;
     let report = world.push_and_work(&consent.push).await;
     assert!(report.failed.is_empty(), "{report}");
     assert!(world.wechat_accepts(&world.account(0)).await);
@@ -130,7 +126,7 @@ async fn of_a_simultaneous_cancellation_and_return_one_wins_and_all_agree() {
     for _ in 0..8 {
         let Opening { business, link, browser, page } = Opening::of(&world).await;
         let way_back = page.way_back(&world.confirms(&page, &world.account(0)).redirect_code);
-        let (back, cancelled) = tokio::join!(browser.open(&way_back), cancel(&business, &link));
+        let (back, cancelled) = tokio::join!(browser.open(&way_back), business.cancel(&link));
         let status = business.status(&link).await;
         match cancelled.status {
             200 => assert_eq!((back.told_status().as_str(), &status), ("failed", &json!("cancelled"))),
@@ -168,7 +164,7 @@ async fn a_press_that_has_seen_the_link_before_it_was_cancelled_makes_no_code() 
     let link = business.link(json!({})).await;
     let (store, id) = (world.store(), LinkId::parse(&link.id).unwrap());
     let seen = store.links.get(&id, world.now()).await.unwrap().unwrap();
-    cancel(&business, &link).await;
+    business.cancel(&link).await;
     let counted = store.links.count_mint(&seen, world.now()).await.unwrap();
     assert_eq!(counted, MintCount::Refused(MintRefused::Ended(LinkStatus::Cancelled)));
 
@@ -191,7 +187,7 @@ async fn a_cancellation_whose_reply_the_table_lost_is_answered_as_what_it_was() 
     let business = Business::of(&world);
     let link = business.link(json!({})).await;
     world.faults.next(1, Matching::operation("UpdateItem").containing("cancelled_at"), Fault::LostReply);
-    let answer = cancel(&business, &link).await;
+    let answer = business.cancel(&link).await;
     assert_eq!((answer.status, &answer.body["status"]), (200, &json!("cancelled")));
     assert_eq!(answer.body["cancelled_at"], world.now().rfc3339());
 }

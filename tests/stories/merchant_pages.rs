@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use simulator::{Fault, paths};
 use stories::browser::Browser;
 use stories::business::{Business, Link};
@@ -105,8 +104,7 @@ async fn a_link_that_only_the_provider_can_replace_looks_like_a_failure() {
     let link = |seconds| business.link(json!({ "expires_in_seconds": seconds }));
     let (mut unknown, cancelled, expired) = (link(3600).await, link(3600).await, link(60).await);
     unknown.url.set_path("/authorize/0123456789abcdefABCDE_");
-    let path = format!("/authorization-links/{}", cancelled.id);
-    assert_eq!(business.ask(Method::DELETE, &path, &Value::Null).await.status, 200);
+    assert_eq!(business.cancel(&cancelled).await.status, 200);
     world.pass(Duration::from_mins(1));
     for (link, said) in
         [(unknown, "There is no such link"), (cancelled, "This link was cancelled"), (expired, "This link has expired")]

@@ -41,7 +41,7 @@ pub use self::component_token::ComponentToken;
 pub use self::examine::{Reads, Setup, examine, examine_messages, examine_runs, examine_ticket};
 pub use self::finding::{Check, Finding, Seen, Verdict, count};
 pub use self::inbox::InboxState;
-pub use self::messages::{LastMessage, SHOWS_NOTHING_AFTER};
+pub use self::messages::{LastMessage, shows_arrivals};
 pub use self::outbox::{BusState, FailingEvent, WaitingForWebhook, WebhookState};
 pub use self::runs::{Reconciliations, RenewalRun, Renewals};
 pub use self::ticket::{Ticket, WechatClock};

@@ -9,8 +9,11 @@ use store::MessageArrivals;
 
 use crate::finding::{Check, Finding, State, Verdict};
 
-/// The age of the last message from which on nothing shows any more that messages arrive.
-pub const SHOWS_NOTHING_AFTER: Duration = Duration::from_hours(24);
+/// Whether a last message of this age shows that messages arrive: after a day it does not.
+#[must_use]
+pub fn shows_arrivals(age: Option<Duration>) -> bool {
+    age.is_some_and(|age| age < Duration::from_hours(24))
+}
 
 /// When a message last arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +39,7 @@ impl State for LastMessage {
 
     /// If none has arrived, or none for long, perhaps nobody has written: that is not an error.
     fn verdict(&self) -> Verdict {
-        if self.age.is_some_and(|age| age < SHOWS_NOTHING_AFTER) { Verdict::Ok } else { Verdict::Unknown }
+        if shows_arrivals(self.age) { Verdict::Ok } else { Verdict::Unknown }
     }
 
     fn sentence(&self, language: Language) -> String {

@@ -77,6 +77,13 @@ impl Program {
     }
 }
 
+/// The first block of code in a language below a heading of a document.
+fn block<'a>(document: &'a str, heading: &str, language: &str) -> &'a str {
+    let (_, section) = document.split_once(&format!("\n{heading}\n")).expect("the section is there");
+    let (_, block) = section.split_once(&format!("\n```{language}\n")).expect("it has such a block");
+    block.split_once("\n```\n").unwrap().0
+}
+
 struct Stage {
     world: World,
     gateway: Gateway,

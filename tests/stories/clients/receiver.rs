@@ -13,23 +13,17 @@ use stories::world::{World, secret_json};
 use tokio::net::TcpListener;
 use url::Url;
 
-use super::{FOLLOWER, INSTALLED};
+use super::{FOLLOWER, INSTALLED, block};
 
 const DOCUMENT: &str = include_str!("../../../docs/events.md");
+const HEADING: &str = "## Try it locally";
 
 /// The time until the program listens.
 const START: Duration = Duration::from_secs(20);
 
-/// The block under the heading that is in this language.
-fn block(language: &str) -> &'static str {
-    let (_, section) = DOCUMENT.split_once("\n## Try it locally\n").expect("the section is there");
-    let (_, block) = section.split_once(&format!("\n```{language}\n")).expect("it has such a block");
-    block.split_once("\n```\n").unwrap().0
-}
-
 /// The program's file and the secret's, as in the command that starts it.
 fn files() -> [&'static str; 2] {
-    let words: Vec<_> = block("sh").lines().next().unwrap().split(' ').collect();
+    let words: Vec<_> = block(DOCUMENT, HEADING, "sh").lines().next().unwrap().split(' ').collect();
     let ["python3", program, secret, "&"] = words[..] else { panic!("another command: {words:?}") };
     [program, secret]
 }
@@ -45,7 +39,7 @@ async fn the_receiver_echoes_texts_and_learns_of_changes_but_believes_nobody_els
     let folder = tempfile::tempdir().unwrap();
     let [file, secret] = files().map(|name| folder.path().join(name));
     std::fs::create_dir(secret.parent().unwrap()).unwrap();
-    std::fs::write(&file, block("python")).unwrap();
+    std::fs::write(&file, block(DOCUMENT, HEADING, "python")).unwrap();
     std::fs::write(&secret, secret_json().expose_secret()).unwrap();
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let arguments = [file.to_str().unwrap(), secret.to_str().unwrap()];

@@ -18,6 +18,7 @@ use web::doors::KEY_DOOR;
 
 use crate::key_door::operator;
 
+use super::block;
 use super::gateway::Gateway;
 
 const DOCUMENT: &str = include_str!("../../../docs/business-api.md");
@@ -28,13 +29,6 @@ const START: Duration = Duration::from_secs(20);
 
 /// The most redirects that a browser follows before it reports a loop.
 const MOST_REDIRECTS: usize = 20;
-
-/// The program under its heading.
-fn program() -> &'static str {
-    let (_, section) = DOCUMENT.split_once("\n### A shop's two pages\n").expect("the section is there");
-    let (_, block) = section.split_once("\n```python\n").expect("it has a program");
-    block.split_once("\n```\n").unwrap().0
-}
 
 /// The shop of an account, behind the platform.
 struct Stage {
@@ -63,7 +57,7 @@ impl Stage {
 
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("shop.py");
-        std::fs::write(&file, program()).unwrap();
+        std::fs::write(&file, block(DOCUMENT, "### A shop's two pages", "python")).unwrap();
         let variables = [
             ("SHOP_ORIGIN", origin),
             ("LOGIN", world.public_url.origin().ascii_serialization()),

@@ -9,8 +9,8 @@ use axum::response::Response;
 use base::clock::Timestamp;
 use base::ids::{AppId, LinkId};
 use base::language::Language;
-use diagnosis::SHOWS_NOTHING_AFTER;
 use diagnosis::codes::{self, Explanation};
+use diagnosis::shows_arrivals;
 use diagnosis::words::{account_status, change, permission, state_meaning};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -80,7 +80,7 @@ struct LastMessage {
 impl LastMessage {
     fn new(at: Option<Timestamp>, now: Timestamp) -> Self {
         let next = at.map(|at| at.plus(ACCOUNT_ARRIVALS_EVERY)).filter(|next| *next > now);
-        Self { at, next, is_recent: at.is_some_and(|at| now.since(at) < SHOWS_NOTHING_AFTER) }
+        Self { at, next, is_recent: shows_arrivals(at.map(|at| now.since(at))) }
     }
 }
 
